@@ -1,0 +1,146 @@
+"""Every call that touches a hot folder's tree, one small method each, relative to an open directory.
+
+Names are single components (never a path), so that no symlink can be followed on the way (see `walk.py`).
+Tests break a disk at its n-th change by wrapping the methods listed in `CHANGES`.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+CHANGES = (
+    "mkdir",
+    "create",
+    "write",
+    "fsync",
+    "rename",
+    "replace",
+    "link",
+    "unlink",
+    "rmdir",
+    "chmod",
+    "chown",
+)
+
+_RENAME_NOREPLACE = 1
+_NO_FOLLOW = os.O_NOFOLLOW | os.O_CLOEXEC
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One name in a directory, as the directory itself tells it (no stat)."""
+
+    name: str
+    is_directory: bool
+    is_regular: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """What identifies a file's state: equal stamps mean nobody changed it in between. Times in nanoseconds."""
+
+    device: int
+    inode: int
+    size: int
+    mtime_ns: int
+    ctime_ns: int
+
+    @classmethod
+    def of(cls, status: os.stat_result) -> Stamp:
+        return cls(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+
+    def same_content(self, other: Stamp) -> bool:
+        """Equal but for ctime, which a rename changes."""
+        return (self.device, self.inode, self.size, self.mtime_ns) == (
+            other.device, other.inode, other.size, other.mtime_ns,
+        )  # fmt: skip
+
+
+class Disk:
+    """The real disk. All methods raise `OSError` and nothing else; the caller sorts it."""
+
+    # -- looking ---------------------------------------------------------------------------------------
+
+    def open_root(self, path: str) -> int:
+        return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+
+    def open_directory(self, dir_fd: int, name: str) -> int:
+        return os.open(name, os.O_RDONLY | os.O_DIRECTORY | _NO_FOLLOW, dir_fd=dir_fd)
+
+    def open_file(self, dir_fd: int, name: str) -> int:
+        """Open for reading without following a link, waiting for a fifo or becoming a terminal's owner."""
+        return os.open(name, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | _NO_FOLLOW, dir_fd=dir_fd)
+
+    def entries(self, dir_fd: int) -> Iterator[Entry]:
+        with os.scandir(dir_fd) as listing:
+            for item in listing:
+                yield Entry(item.name, item.is_dir(follow_symlinks=False), item.is_file(follow_symlinks=False))
+
+    def lstat(self, dir_fd: int, name: str) -> os.stat_result:
+        return os.lstat(name, dir_fd=dir_fd)
+
+    def exists(self, dir_fd: int, name: str) -> bool:
+        try:
+            os.lstat(name, dir_fd=dir_fd)
+        except FileNotFoundError:
+            return False
+        return True
+
+    def free_bytes(self, dir_fd: int) -> int:
+        usage = os.fstatvfs(dir_fd)
+        return usage.f_bavail * usage.f_frsize
+
+    # -- changing: each of these is one point at which a test may kill or break the program ------------
+
+    def mkdir(self, dir_fd: int, name: str, mode: int) -> None:
+        os.mkdir(name, mode, dir_fd=dir_fd)
+
+    def create(self, dir_fd: int, name: str, mode: int) -> int:
+        """A new file of ours for reading and writing; EEXIST when the name is taken by anything."""
+        return os.open(name, os.O_RDWR | os.O_CREAT | os.O_EXCL | _NO_FOLLOW, mode, dir_fd=dir_fd)
+
+    def write(self, fd: int, content: bytes | memoryview) -> None:
+        view = memoryview(content)
+        while view:
+            view = view[os.write(fd, view) :]
+
+    def fsync(self, fd: int) -> None:
+        os.fsync(fd)
+
+    def rename(self, from_fd: int, name: str, to_fd: int, new_name: str) -> None:
+        """Rename without replacing: EEXIST when the new name is taken; EINVAL where the file system can't."""
+        result = _libc.renameat2(from_fd, os.fsencode(name), to_fd, os.fsencode(new_name), _RENAME_NOREPLACE)
+        if result != 0:
+            code = ctypes.get_errno()
+            if code == errno.ENOSYS:
+                code = errno.EINVAL
+            raise OSError(code, os.strerror(code), name, None, new_name)
+
+    def replace(self, from_fd: int, name: str, to_fd: int, new_name: str) -> None:
+        """Rename over whatever stands there. Only for names that are ours (records, reservations)."""
+        os.rename(name, new_name, src_dir_fd=from_fd, dst_dir_fd=to_fd)
+
+    def link(self, from_fd: int, name: str, to_fd: int, new_name: str) -> None:
+        os.link(name, new_name, src_dir_fd=from_fd, dst_dir_fd=to_fd, follow_symlinks=False)
+
+    def unlink(self, dir_fd: int, name: str) -> None:
+        os.unlink(name, dir_fd=dir_fd)
+
+    def rmdir(self, dir_fd: int, name: str) -> None:
+        os.rmdir(name, dir_fd=dir_fd)
+
+    def chmod(self, fd: int, mode: int) -> None:
+        os.fchmod(fd, mode)
+
+    def chown(self, fd: int, group: int) -> None:
+        os.fchown(fd, -1, group)
+
+
+def is_plain_file(status: os.stat_result) -> bool:
+    return stat.S_ISREG(status.st_mode)

@@ -1,0 +1,95 @@
+"""One error class per who must act. The pipeline sorts every failure into one of these."""
+
+from __future__ import annotations
+
+import errno
+import os
+
+# What the *place* (disk, share, rights) is to blame for; the photo is innocent and waits.
+_PLACE_ERRNOS = {
+    errno.ENOSPC: "disk_full",
+    errno.EDQUOT: "quota_exceeded",
+    errno.EROFS: "read_only",
+    errno.EACCES: "no_permission",
+    errno.EPERM: "no_permission",
+    errno.EIO: "io_error",
+    errno.ESTALE: "share_gone",
+    errno.EHOSTDOWN: "share_gone",
+    errno.ENOTCONN: "share_gone",
+    errno.ENODEV: "share_gone",
+    errno.ENXIO: "share_gone",
+    errno.ETIMEDOUT: "share_gone",
+    errno.EREMOTEIO: "share_gone",
+    errno.EMFILE: "too_many_open_files",
+    errno.ENFILE: "too_many_open_files",
+    errno.ENOMEM: "out_of_memory",
+}
+
+_ADVICE = {
+    "disk_full": "free some space; work resumes by itself",
+    "quota_exceeded": "raise the quota or free some space; work resumes by itself",
+    "read_only": "remount it writable; work resumes by itself",
+    "no_permission": "give the daemon's user read, write and search rights there; work resumes by itself",
+    "io_error": "check the disk and the kernel log; work resumes by itself",
+    "share_gone": "bring the share back; work resumes by itself",
+    "too_many_open_files": "raise the limit of open files (LimitNOFILE=)",
+    "out_of_memory": "lower limits.in_flight_mib or add memory",
+}
+
+
+class WatchdError(Exception):
+    """Root of all errors this program raises on purpose."""
+
+
+class ConfigError(WatchdError):
+    """The operator must change the configuration or the machine. Carries every problem found, not the first."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+
+class RejectedPhoto(WatchdError):
+    """The photo itself is at fault; its owner must act. Never retried.
+
+    `reason` is a stable word for scripts; `message` and `what_to_do` are sentences for a studio assistant.
+    """
+
+    def __init__(self, reason: str, message: str, what_to_do: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.message = message
+        self.what_to_do = what_to_do
+
+
+class PhotoChanged(WatchdError):
+    """The original changed while it was read: it goes back to where it came from, and nothing is counted."""
+
+
+class OwnershipLost(WatchdError):
+    """Another daemon owns the hot folder now: this one lets go of its jobs there at once."""
+
+
+class PlaceUnavailable(WatchdError):
+    """The disk, the share or the rights are at fault. Nobody's photo is: the folder is held and tried again."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class RuntimeBroken(WatchdError):
+    """The model or its device is broken beyond this photo: the process must end, its state safe on disk."""
+
+
+class InstanceRunning(WatchdError):
+    """Another instance owns the state directory, or another daemon the hot folder (exit code 2)."""
+
+
+def place_error(error: OSError) -> PlaceUnavailable | None:
+    """Sort an `OSError` by its errno: the place's fault (wait), or None (whoever called decides)."""
+    reason = _PLACE_ERRNOS.get(error.errno or 0)
+    if reason is None:
+        return None
+    where = os.fsdecode(error.filename) if error.filename is not None else "the hot folder"
+    return PlaceUnavailable(reason, f"{where}: {error.strerror}; {_ADVICE[reason]}")
