@@ -126,7 +126,6 @@ class HotFolderSettings(_Settings):
     outputs: tuple[OutputSettings, ...] = (
         OutputSettings(kind="cutout", path="results/{relative_dir}/{stem}.png"),
     )  # fmt: skip
-    on_conflict: Literal["number", "fail"] = "number"
     originals: OriginalsSettings = OriginalsSettings()
     permissions: PermissionSettings = PermissionSettings()
 

@@ -78,6 +78,14 @@ class PlaceUnavailable(WatchdError):
         self.reason = reason
 
 
+class PermissionsIgnored(WatchdError):
+    """Under `permissions.strict`: the file system accepted a mode or group and did not apply it."""
+
+
+class ProgramEnding(WatchdError):
+    """The program is ending: what was asked is not done, and nothing is counted against the photo."""
+
+
 class RuntimeBroken(WatchdError):
     """The model or its device is broken beyond this photo: the process must end, its state safe on disk."""
 

@@ -41,27 +41,6 @@ class Entry:
     is_regular: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Stamp:
-    """What identifies a file's state: equal stamps mean nobody changed it in between. Times in nanoseconds."""
-
-    device: int
-    inode: int
-    size: int
-    mtime_ns: int
-    ctime_ns: int
-
-    @classmethod
-    def of(cls, status: os.stat_result) -> Stamp:
-        return cls(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
-
-    def same_content(self, other: Stamp) -> bool:
-        """Equal but for ctime, which a rename changes."""
-        return (self.device, self.inode, self.size, self.mtime_ns) == (
-            other.device, other.inode, other.size, other.mtime_ns,
-        )  # fmt: skip
-
-
 class Disk:
     """The real disk. All methods raise `OSError` and nothing else; the caller sorts it."""
 
@@ -91,6 +70,9 @@ class Disk:
         except FileNotFoundError:
             return False
         return True
+
+    def read_at(self, fd: int, length_bytes: int, offset: int) -> bytes:
+        return os.pread(fd, length_bytes, offset)
 
     def free_bytes(self, dir_fd: int) -> int:
         usage = os.fstatvfs(dir_fd)

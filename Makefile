@@ -1,0 +1,64 @@
+# The newcomer's road: `make demo`, `make test`, `make check` on a machine with Python 3.11 to 3.13, git and a compiler.
+
+PYTHON ?= python3
+PHOTOS ?=
+
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+# What some tests run, by the Debian package that brings it; where it can't be had those tests say why they skip.
+DEBIAN_PACKAGES := acl strace
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: help
+help:  ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-7s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+
+.PHONY: demo
+demo: $(INSTALLED)  ## run the daemon on a few portraits; make demo PHOTOS=DIR takes your own
+	@$(BIN)/python -m tests.demo $(if $(PHOTOS),--photos "$(PHOTOS)")
+
+.PHONY: test
+test: $(INSTALLED) debian  ## every test but the long random runs
+	@$(BIN)/pytest -m "not soak"
+
+.PHONY: check
+check: $(INSTALLED)  ## style, types, layers, sizes and the quick tests
+	@$(BIN)/ruff check --quiet
+	@$(BIN)/ruff format --check --quiet || { $(BIN)/ruff format --diff --quiet; exit 1; }
+	@$(BIN)/mypy --no-error-summary
+	@$(BIN)/lint-imports --no-logo
+	@$(BIN)/python tests/check_sizes.py
+	@$(BIN)/pytest -m "not e2e and not slow and not soak"
+
+.PHONY: lock
+lock:  ## renew .ci/requirements.lock with the newest versions that fit
+	@rm -rf $(VENV)-lock && $(PYTHON) -m venv $(VENV)-lock
+	@$(VENV)-lock/bin/pip install -qq --editable '.[dev]'
+	@{ sed -n '/^#/p' .ci/requirements.lock; $(VENV)-lock/bin/pip freeze --exclude-editable; } > $(VENV)-lock/new
+	@mv $(VENV)-lock/new .ci/requirements.lock && rm -rf $(VENV)-lock
+	@git diff --stat .ci/requirements.lock
+
+.PHONY: clean
+clean:  ## remove the environment, the demo and what tools left behind
+	@rm -rf $(VENV) $(VENV)-lock demo build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@find bshm_watchd tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The environment, made again when what it is made from changes.
+$(INSTALLED): pyproject.toml .ci/requirements.lock
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null || { \
+	  echo "Python 3.11, 3.12 or 3.13 is needed, and $(PYTHON) is $$($(PYTHON) --version 2>&1 || true)."; \
+	  echo "Name another one: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
+	  echo "$(PYTHON) can't make an environment; on Debian: apt-get install python3-venv"; exit 1; }
+	@echo "installing into $(VENV) (a minute or two the first time)"
+	@$(BIN)/pip install -qq --constraint .ci/requirements.lock --editable '.[dev]'
+	@touch $@
+
+.PHONY: debian
+debian:
+	@bash .ci/debian-packages $(DEBIAN_PACKAGES)

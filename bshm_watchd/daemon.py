@@ -1,0 +1,310 @@
+"""SPINE 1. What happens next: take events, `step(events, now)`, wait as long as it says.
+
+`step` never sleeps and never touches a hot folder: it asks the folders' threads and the workers, and hears from them
+through the inbox. All state here belongs to the main thread.
+"""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from bshm_watchd import logs, recovery
+from bshm_watchd.answers import Answers
+from bshm_watchd.clock import Clock
+from bshm_watchd.errors import ConfigError, InstanceRunning, PlaceUnavailable, place_error
+from bshm_watchd.events import (
+    Answered,
+    Asked,
+    Event,
+    Hinted,
+    Inbox,
+    JobOver,
+    ModelFailed,
+    ModelReady,
+    StopAsked,
+    WorkerDied,
+)
+from bshm_watchd.folder_calls import Attached, Seen
+from bshm_watchd.folder_state import HUNG_SECONDS, FolderState
+from bshm_watchd.jobs import State
+from bshm_watchd.journal import Journal
+from bshm_watchd.pipeline import Broken, Ended, LetGo, Outcome, Retry, Waiting
+from bshm_watchd.schedule import Schedule
+from bshm_watchd.status import FolderMode
+from bshm_watchd.tally import Tally
+
+DRAIN_SECONDS = 30.0
+EXIT_FINE, EXIT_SOME_REJECTED, EXIT_OWNED, EXIT_BROKEN, EXIT_LEFT, EXIT_CONFIG, EXIT_INTERRUPTED = (
+    0, 1, 2, 70, 75, 78, 130,
+)  # fmt: skip
+_LONGEST_WAIT_SECONDS = 60.0
+_FOR_EVER = float("inf")
+
+
+@dataclass(frozen=True, slots=True)
+class Once:
+    """Work off the backlog and end; what can't be had for `wait_seconds` is left."""
+
+    wait_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Seams:
+    """What the daemon is given from outside, so that tests can give it something else."""
+
+    inbox: Inbox
+    clock: Clock
+    journal: Journal
+    oldest_call: Callable[[str], float | None]  # a folder's oldest disk call still under way, monotonic start
+    answers: Answers  # to the requests of the control socket
+
+
+class Daemon:
+    def __init__(
+        self, folders: Sequence[FolderState], schedule: Schedule, seams: Seams, max_attempts: int, spare_lanes: int,
+        once: Once | None = None,
+    ) -> None:  # fmt: skip
+        self.folders = {folder.settings.name: folder for folder in folders}
+        self.schedule = schedule
+        self.clock = seams.clock
+        self.journal = seams.journal
+        self.answers = seams.answers
+        self.tally = Tally()
+        self.ready = False
+        self.exit_code: int | None = None
+        self.failure: BaseException | None = None
+        self._seams = seams
+        self._max_attempts = max_attempts
+        self._spare_lanes = spare_lanes
+        self._once = once
+        self._model_lanes: int | None = None
+        self._judged = False
+        self._drain_exit: int | None = None  # set while draining
+        self._drain_deadline = _FOR_EVER
+        self._progress_at = seams.clock.monotonic()
+        self._ended_since_scan: set[str] = set()
+
+    # -- the loop --------------------------------------------------------------------------------------
+
+    def run(self, progress: Callable[[Daemon], None]) -> int:
+        """Until it is over; returns the exit code. `progress` is called after each step."""
+        wait = 0.0
+        while self.exit_code is None:
+            wait = self.step(self._seams.inbox.take(wait), self.clock.monotonic())
+            progress(self)
+        return self.exit_code
+
+    def step(self, events: list[Event], now: float) -> float:
+        """Take in what happened, start what is due; returns the seconds until it wants to be called again."""
+        for event in events:
+            self._take_in(event, now)
+        self._notice_hung_folders(now)
+        self._judge_recovered(now)
+        if not self.draining:
+            self._ask_folders(now)
+            self._start_jobs(now)
+            self._notice_ready()
+        self._notice_end(now)
+        return self._wait_seconds(now)
+
+    @property
+    def draining(self) -> bool:
+        return self._drain_exit is not None
+
+    def _take_in(self, event: Event, now: float) -> None:
+        match event:
+            case Hinted(folder, relative):
+                self.folders[folder].hinted(relative)
+            case Answered():
+                self._answered(self.folders[event.folder], event, now)
+            case JobOver(outcome):
+                self._job_over(self.folders[outcome.job.folder], outcome, now)
+            case ModelReady(lanes):
+                self._model_lanes = lanes
+            case ModelFailed(error) | WorkerDied(error):
+                self._break(error)
+            case StopAsked(number):
+                self._stop_asked(number, now)
+            case Asked():
+                self.answers.answer(self, event)
+
+    # -- folders ---------------------------------------------------------------------------------------
+
+    def _ask_folders(self, now: float) -> None:
+        for folder in self.folders.values():
+            due = folder.due(now)
+            if due == "attach":
+                folder.ask_attach(now)
+            elif due is not None:
+                folder.ask_look(now, scan=due == "scan")
+
+    def _answered(self, folder: FolderState, answered: Answered, now: float) -> None:
+        if answered.call == folder.call:
+            folder.call = None
+        match answered:
+            case Answered(error=Exception() as error):
+                self._call_failed(folder, answered.call, error, now)
+            case Answered(value=Attached() as attached):
+                folder.attached(attached, now)
+                logs.info(
+                    "watching", HOT_FOLDER=folder.settings.name, path=folder.settings.path, events=attached.events
+                )
+            case Answered(value=Seen() as seen):
+                folder.saw(seen, now)
+            case Answered(call="commit", value=jobs):
+                folder.backlog.extend(jobs)
+            case Answered(call="requeue", value=job):
+                folder.backlog.append(job)
+            case Answered(call="claim", value=job):
+                self.schedule.claimed(folder, job)
+
+    def _call_failed(self, folder: FolderState, call: str, error: Exception, now: float) -> None:
+        """A place's trouble holds the folder; a requeue that failed was told to whoever asked; the rest ends us."""
+        if call == "claim":
+            folder.claiming_bytes = None
+        if isinstance(error, InstanceRunning):
+            self._trouble(folder, FolderMode.OWNED_ELSEWHERE, str(error), now)
+        elif isinstance(error, PlaceUnavailable):
+            self._place_trouble(folder, error, now)
+        elif call == "requeue":
+            return
+        elif isinstance(error, OSError):
+            self._place_trouble(folder, place_error(error) or PlaceUnavailable("unexpected", str(error)), now)
+        else:
+            self._break(error)
+
+    def _place_trouble(self, folder: FolderState, error: PlaceUnavailable, now: float) -> None:
+        gone = error.reason in ("unreachable", "share_gone")
+        self._trouble(folder, FolderMode.UNREACHABLE if gone else FolderMode.HELD, str(error), now)
+
+    def _trouble(self, folder: FolderState, mode: FolderMode, reason: str, now: float) -> None:
+        if folder.trouble(mode, reason, now):
+            logs.warning(str(mode), HOT_FOLDER=folder.settings.name, why=reason)
+
+    def _notice_hung_folders(self, now: float) -> None:
+        for name, folder in self.folders.items():
+            if folder.mode is not FolderMode.UNREACHABLE and folder.is_hung(now, self._seams.oldest_call(name)):
+                self._trouble(folder, FolderMode.UNREACHABLE, "a file-system call there does not come back", now)
+
+    # -- jobs ------------------------------------------------------------------------------------------
+
+    def _judge_recovered(self, now: float) -> None:
+        """Once every folder was attached or can't be: who is to blame for the last end? Later finds as they come."""
+        if not self._judged and any(folder.mode is FolderMode.STARTING for folder in self.folders.values()):
+            return
+        self._judged = True
+        found = [job for folder in self.folders.values() for job in folder.found]
+        judged = {job.id: job for job in recovery.judge(found, self.journal.stopped_cleanly, self._max_attempts)}
+        for folder in self.folders.values():
+            if folder.found and folder.call is None:
+                folder.ask_commit(judged, now)
+
+    def _start_jobs(self, now: float) -> None:
+        if self._model_lanes is not None and self._judged:
+            # Enough under way to keep the model fed while others decode, encode and sync; more would only wait.
+            self.schedule.start_jobs(2 * self._model_lanes + self._spare_lanes, now)
+
+    def _job_over(self, folder: FolderState, outcome: Outcome, now: float) -> None:
+        self.schedule.ended(folder, outcome.job.id)
+        self._progress_at = now
+        match outcome:
+            case Ended(job):
+                self.tally.add(job)
+                folder.scan_asked = folder.scan_asked or job.state is State.RELEASED
+                self._ended_since_scan.add(folder.settings.name)
+            case Retry(job):
+                folder.backlog.append(job)
+            case Waiting(job, error):
+                folder.backlog.append(job)
+                self._place_trouble(folder, error, now)
+            case LetGo(_, message):
+                self._trouble(folder, FolderMode.OWNED_ELSEWHERE, message, now)
+            case Broken(_, error):
+                self._break(error)
+
+    # -- beginning and end -----------------------------------------------------------------------------
+
+    def _notice_ready(self) -> None:
+        if self.ready or self._model_lanes is None or not self._judged:
+            return
+        if all(folder.scans or folder.mode is not FolderMode.WATCHING for folder in self.folders.values()):
+            self.ready = True
+            logs.info("ready")
+
+    def _break(self, error: BaseException) -> None:
+        """Beyond repair from inside: end now; whatever is unfinished goes on at the next start."""
+        self.failure = self.failure or error
+        if isinstance(error, ConfigError):
+            self.exit_code = EXIT_CONFIG
+        else:
+            logs.error("the program must end", error)
+            self.exit_code = EXIT_BROKEN
+
+    def _stop_asked(self, number: int, now: float) -> None:
+        if self.draining:  # asked twice: at once
+            self._drain_deadline = now
+            return
+        logs.info("draining", in_flight=sum(folder.in_flight for folder in self.folders.values()))
+        self._drain_exit = self._exit_for(number)
+        self._drain_deadline = now + DRAIN_SECONDS
+
+    def _exit_for(self, signal_number: int) -> int:
+        asked_by_person = signal_number == signal.SIGINT and self._once is not None
+        return EXIT_INTERRUPTED if asked_by_person else EXIT_FINE
+
+    def _notice_end(self, now: float) -> None:
+        if self.exit_code is not None:
+            return
+        if self._drain_exit is not None:
+            busy = any(folder.in_flight or folder.call for folder in self._answering)
+            if not busy or now >= self._drain_deadline:
+                self.exit_code = self._drain_exit
+        elif self._once is not None and self._is_worked_off(self._once, now):
+            self.exit_code = self._once_exit()
+
+    @property
+    def _answering(self) -> list[FolderState]:
+        return [folder for folder in self.folders.values() if folder.mode is not FolderMode.UNREACHABLE]
+
+    def _is_worked_off(self, once: Once, now: float) -> bool:
+        if not self.ready:
+            return False
+        if any(folder.in_flight for folder in self._answering):
+            return False
+        self._rescan_after_last_job()
+        if all(folder.is_idle for folder in self._watching) and len(self._watching) == len(self.folders):
+            return True
+        return now - self._progress_at >= once.wait_seconds
+
+    def _rescan_after_last_job(self) -> None:
+        """A run that ends when all is done looks once more after its last job, for what came meanwhile."""
+        for name in self._ended_since_scan:
+            self.folders[name].scan_asked = True
+        self._ended_since_scan.clear()
+
+    @property
+    def _watching(self) -> list[FolderState]:
+        return [folder for folder in self.folders.values() if folder.mode is FolderMode.WATCHING]
+
+    def _once_exit(self) -> int:
+        if any(folder.mode is FolderMode.OWNED_ELSEWHERE for folder in self.folders.values()):
+            return EXIT_OWNED
+        if any(not folder.is_idle or folder.mode is not FolderMode.WATCHING for folder in self.folders.values()):
+            return EXIT_LEFT
+        return EXIT_SOME_REJECTED if self.tally.count(State.REJECTED, State.FAILED) else EXIT_FINE
+
+    def _wait_seconds(self, now: float) -> float:
+        if self.exit_code is not None:
+            return 0.0
+        wall = self.clock.wall()
+        dues = [folder.next_due() - now for folder in self.folders.values()]
+        dues += [job.retry_wall - wall for f in self._watching for job in f.backlog if job.retry_wall > wall]
+        dues += [
+            start + HUNG_SECONDS - now for f in self._answering if (start := self._seams.oldest_call(f.settings.name))
+        ]
+        dues.append(self._drain_deadline - now)
+        if self._once is not None:
+            dues.append(self._progress_at + self._once.wait_seconds - now)
+        return max(0.0, min(_LONGEST_WAIT_SECONDS, *dues))

@@ -1,0 +1,66 @@
+"""Pure: where a job's results and its original go, for each number it may try."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+
+from bshm_watchd.clock import local_date
+from bshm_watchd.disk.filing import SIDECAR_SUFFIX
+from bshm_watchd.jobs import Job, Place, numbered
+
+DELETE = "delete"
+_NAME_BYTES = 255
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """One number's names: a target for each output, in order, and the original's (None: it is deleted)."""
+
+    targets: tuple[Place, ...]
+    filed: Place | None
+
+    @property
+    def places(self) -> tuple[Place, ...]:
+        return self.targets if self.filed is None else (*self.targets, self.filed)
+
+
+def names(job: Job, number: int) -> Names:
+    targets = tuple(
+        _target(job, root, output.path, number)
+        for root, output in zip(job.plan.output_roots, job.plan.outputs, strict=True)
+    )
+    return Names(targets, done_place(job, number))
+
+
+def done_place(job: Job, number: int) -> Place | None:
+    if job.plan.done == DELETE:
+        return None
+    return Place("", _tidy(_expand(job.plan.done, job)), numbered(job.name, number))
+
+
+def troubled_place(job: Job, directory: str, number: int) -> Place:
+    """Below `rejected/` or `failed/`, leaving room in the name for the sidecar's ending."""
+    name = numbered(job.name, number, _NAME_BYTES - len(SIDECAR_SUFFIX))
+    return Place("", _tidy(f"{directory}/{job.relative_dir}"), name)
+
+
+def _target(job: Job, root: str, template: str, number: int) -> Place:
+    relative = template.removeprefix(root) if root else template
+    directory, _, name = relative.rpartition("/")
+    return Place(root, _tidy(_expand(directory, job)), numbered(_expand(name, job), number))
+
+
+def _expand(template: str, job: Job) -> str:
+    """All fields in one pass, so that a `{stem}` in somebody's file name stays what it is."""
+    fields = {
+        "relative_dir": job.relative_dir,
+        "stem": os.path.splitext(job.name)[0],
+        "date": local_date(job.claimed_wall),
+    }
+    return re.sub(r"{(relative_dir|stem|date)}", lambda match: fields[match[1]], template)
+
+
+def _tidy(directory: str) -> str:
+    return "/".join(part for part in directory.split("/") if part)

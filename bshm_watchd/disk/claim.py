@@ -1,0 +1,110 @@
+"""Claiming: the rename is the claim. Whoever renames the photo into a work directory of his own has it.
+
+Order, and why: the record first (a crash right after the rename must find it), then the rename, then both
+directories to disk, then the record again. Losing the photo to its owner on the way is an ordinary answer.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import itertools
+
+from bshm_watchd.disk import record
+from bshm_watchd.disk.durable import move_original
+from bshm_watchd.disk.folder import DROP, WORK, HotFolder
+from bshm_watchd.jobs import Job, Place, Stamp, State, numbered
+
+_STILL_WRITTEN = (errno.EBUSY, errno.ETXTBSY)  # an SMB client has it open: this is the writer probe of such shares
+
+
+def original_name(job: Job) -> str:
+    """The original's name in its work directory: its own, unless that is the record's."""
+    return f"{job.name}.original" if job.name == record.NAME else job.name
+
+
+def claim(folder: HotFolder, job: Job, source: Place | None = None) -> Job:
+    """Take a settled photo out of drop/ (or, for a requeue, out of the `source` where it was filed).
+
+    Returns the job CLAIMED, GONE or RELEASED. `job.stamp` is what the photo was when it settled. After an exception
+    the work directory says how far it came.
+    """
+    source = source or Place("", drop_directory(job), job.name)
+    disk = folder.disk
+    with folder.below(WORK) as all_work_fd:
+        disk.mkdir(all_work_fd, job.id, 0o700)
+        with folder.work(job.id) as work_fd:
+            record.write(disk, work_fd, job)
+            disk.fsync(all_work_fd)
+            job = _take(folder, job, work_fd, source)
+    if job.state is not State.CLAIMED:
+        drop_work(folder, job)
+    return job
+
+
+def _take(folder: HotFolder, job: Job, work_fd: int, source: Place) -> Job:
+    disk = folder.disk
+    try:
+        with folder.below(source.directory) as from_fd:
+            if not Stamp.of(disk.lstat(from_fd, source.name)).same_content(job.stamp):
+                return job.moved(State.RELEASED)
+            disk.replace(from_fd, source.name, work_fd, original_name(job))
+            disk.fsync(work_fd)
+            disk.fsync(from_fd)
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
+            return job.moved(State.GONE)
+        if error.errno in _STILL_WRITTEN:
+            return job.moved(State.RELEASED)
+        raise
+    return confirm(folder, job, work_fd)
+
+
+def confirm(folder: HotFolder, job: Job, work_fd: int) -> Job:
+    """After the rename: is what we hold what settled? Else it goes back to its name."""
+    status = folder.disk.lstat(work_fd, original_name(job))
+    stamp = Stamp.of(status)
+    if not stamp.same_content(job.stamp) or status.st_nlink > 1:
+        return put_back(folder, job, work_fd)
+    job = job.moved(State.CLAIMED, stamp=stamp)
+    record.write(folder.disk, work_fd, job)
+    return job
+
+
+def release(folder: HotFolder, job: Job) -> Job:
+    """Give a claimed photo that changed back to its name in drop/ (or the next free one); its job ends."""
+    with folder.work(job.id) as work_fd:
+        job = put_back(folder, job, work_fd)
+    drop_work(folder, job)
+    return job
+
+
+def put_back(folder: HotFolder, job: Job, work_fd: int) -> Job:
+    disk = folder.disk
+    with folder.directory(Place("", drop_directory(job), "")) as drop_fd:
+        for number in itertools.count(1):
+            try:
+                move_original(disk, work_fd, original_name(job), drop_fd, numbered(job.name, number))
+                break
+            except FileExistsError:
+                continue
+        disk.fsync(drop_fd)
+        disk.fsync(work_fd)
+    return job.moved(State.RELEASED)
+
+
+def drop_work(folder: HotFolder, job: Job) -> None:
+    """Remove the work directory of a job whose original has left it. Never removes a file that is not ours."""
+    disk = folder.disk
+    with folder.below(WORK) as all_work_fd:
+        with contextlib.suppress(FileNotFoundError), folder.work(job.id) as work_fd:
+            for name in (record.NAME, f".{record.NAME}.tmp"):
+                with contextlib.suppress(FileNotFoundError):
+                    disk.unlink(work_fd, name)
+        with contextlib.suppress(FileNotFoundError):
+            disk.rmdir(all_work_fd, job.id)
+        disk.fsync(all_work_fd)
+
+
+def drop_directory(job: Job) -> str:
+    return f"{DROP}/{job.relative_dir}" if job.relative_dir else DROP

@@ -1,0 +1,109 @@
+"""The few compound writes everything else is made of. Each is durable when it returns, or did not happen."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+
+from bshm_watchd.disk import permissions
+from bshm_watchd.disk.ops import Disk
+from bshm_watchd.disk.permissions import Rule
+
+_PRIVATE_MODE = 0o600
+_NO_RENAME_NOREPLACE = (errno.EINVAL, errno.ENOTSUP)  # NFS and some FUSE file systems
+
+
+def write_record(disk: Disk, dir_fd: int, name: str, content: bytes) -> None:
+    """Replace one of our own records: temporary, fsync, rename, fsync of the directory."""
+    temporary = f".{name}.tmp"
+    fd = _create_anew(disk, dir_fd, temporary)
+    try:
+        disk.write(fd, content)
+        disk.fsync(fd)  # before the rename: else a power cut leaves a name without bytes
+    finally:
+        os.close(fd)
+    disk.replace(dir_fd, temporary, dir_fd, name)
+    disk.fsync(dir_fd)
+
+
+def create_record(disk: Disk, dir_fd: int, name: str, content: bytes, temporary: str, rule: Rule | None = None) -> None:
+    """Create a record that must not exist yet: `FileExistsError` when somebody else was first.
+
+    It is private (0600) unless a `rule` says who else may read it.
+    """
+    fd = _create_anew(disk, dir_fd, temporary, _PRIVATE_MODE if rule is None else rule.create_mode)
+    try:
+        disk.write(fd, content)
+        if rule is not None:
+            permissions.apply(disk, fd, rule)
+        disk.fsync(fd)
+    finally:
+        os.close(fd)
+    try:
+        give_name(disk, dir_fd, temporary, name)
+    except FileExistsError:
+        disk.unlink(dir_fd, temporary)
+        raise
+    disk.fsync(dir_fd)
+
+
+def read_record(disk: Disk, dir_fd: int, name: str, limit_bytes: int = 1 << 20) -> bytes:
+    """A small file of ours, whole. Raises `OSError`; never follows a link."""
+    fd = disk.open_file(dir_fd, name)
+    try:
+        return disk.read_at(fd, limit_bytes, 0)
+    finally:
+        os.close(fd)
+
+
+def give_name(disk: Disk, dir_fd: int, temporary: str, name: str) -> None:
+    """Give a temporary of ours its name without replacing anything; `FileExistsError` when it is taken.
+
+    Where rename can't refuse to replace, link + unlink does the same; an existing name that *is* the temporary
+    (same inode) means that an earlier try got as far as the link.
+    """
+    try:
+        disk.rename(dir_fd, temporary, dir_fd, name)
+        return
+    except OSError as error:
+        if error.errno not in _NO_RENAME_NOREPLACE:
+            raise
+    try:
+        disk.link(dir_fd, temporary, dir_fd, name)
+    except FileExistsError:
+        if disk.lstat(dir_fd, name).st_ino != disk.lstat(dir_fd, temporary).st_ino:
+            raise
+    disk.unlink(dir_fd, temporary)
+
+
+def move_original(disk: Disk, from_fd: int, name: str, to_fd: int, new_name: str) -> None:
+    """Move an original without replacing anything; `FileExistsError` when the name is taken.
+
+    Originals are never linked. Where rename can't refuse to replace, the name is reserved by an empty file of ours,
+    and the rename replaces that. A reservation left by a crash is empty, and taken over.
+    """
+    try:
+        disk.rename(from_fd, name, to_fd, new_name)
+        return
+    except OSError as error:
+        if error.errno not in _NO_RENAME_NOREPLACE:
+            raise
+    disk.lstat(from_fd, name)  # nothing may be reserved for an original that is gone
+    try:
+        os.close(disk.create(to_fd, new_name, 0o000))
+    except FileExistsError:
+        if not _is_reservation(disk, to_fd, new_name):
+            raise
+    disk.replace(from_fd, name, to_fd, new_name)
+
+
+def _is_reservation(disk: Disk, dir_fd: int, name: str) -> bool:
+    status = disk.lstat(dir_fd, name)
+    return status.st_size == 0 and status.st_mode & 0o777 == 0 and status.st_uid == os.geteuid()
+
+
+def _create_anew(disk: Disk, dir_fd: int, name: str, mode: int = _PRIVATE_MODE) -> int:
+    with contextlib.suppress(FileNotFoundError):
+        disk.unlink(dir_fd, name)
+    return disk.create(dir_fd, name, mode)

@@ -1,0 +1,63 @@
+"""Filing an original where its owner will look for it, with a sidecar that says why when it was not done."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+
+from bshm_watchd.disk.claim import original_name
+from bshm_watchd.disk.durable import create_record, move_original, read_record
+from bshm_watchd.disk.folder import HotFolder
+from bshm_watchd.jobs import Job, Place
+
+SIDECAR_SUFFIX = ".error.json"
+
+
+def file_original(folder: HotFolder, job: Job, place: Place) -> None:
+    """Move the original to its filed name; `FileExistsError` when that is taken. Nothing to do when it has left."""
+    disk = folder.disk
+    with folder.work(job.id) as work_fd:
+        if not disk.exists(work_fd, original_name(job)):
+            return
+        with folder.directory(place) as dir_fd:
+            move_original(disk, work_fd, original_name(job), dir_fd, place.name)
+            disk.fsync(dir_fd)
+            disk.fsync(work_fd)
+
+
+def delete_original(folder: HotFolder, job: Job) -> None:
+    """Only ever called for a published job whose plan says so; the index keeps its hash."""
+    with folder.work(job.id) as work_fd, contextlib.suppress(FileNotFoundError):
+        folder.disk.unlink(work_fd, original_name(job))
+        folder.disk.fsync(work_fd)
+
+
+def write_sidecar(folder: HotFolder, job: Job, place: Place, content: bytes) -> None:
+    """The sidecar of `place`. `FileExistsError` when a foreign one is there; our own of this job is enough."""
+    name = place.name + SIDECAR_SUFFIX
+    with folder.directory(place) as dir_fd:
+        try:
+            create_record(folder.disk, dir_fd, name, content, _temporary(job), folder.file_rule(place, dir_fd))
+        except FileExistsError:
+            if sidecar_job(read_record(folder.disk, dir_fd, name)) != job.id:
+                raise
+
+
+def remove_sidecar(folder: HotFolder, job_id: str, place: Place) -> None:
+    """Remove the sidecar that this job wrote; anybody else's stays."""
+    name = place.name + SIDECAR_SUFFIX
+    with folder.directory(place) as dir_fd, contextlib.suppress(FileNotFoundError):
+        if sidecar_job(read_record(folder.disk, dir_fd, name)) == job_id:
+            folder.disk.unlink(dir_fd, name)
+            folder.disk.fsync(dir_fd)
+
+
+def _temporary(job: Job) -> str:
+    return f".bshm-{job.id}-sidecar.part"
+
+
+def sidecar_job(content: bytes) -> str | None:
+    try:
+        return str(json.loads(content)["job"])
+    except (ValueError, KeyError, TypeError):
+        return None

@@ -1,0 +1,259 @@
+"""One hot folder's tree: is it really the one we know, and how to open what lies in it.
+
+A root is opened anew for each use, never kept open (an open root would keep a share from being unmounted), and must
+be the same directory as when it was attached. A root that is missing, empty or another one is *unreachable*: nothing
+is created there, and it is never taken for an empty folder.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from bshm_watchd import logs
+from bshm_watchd.config import HotFolderSettings
+from bshm_watchd.disk import permissions
+from bshm_watchd.disk.durable import read_record, write_record
+from bshm_watchd.disk.ops import Disk
+from bshm_watchd.disk.walk import open_below, open_or_make
+from bshm_watchd.errors import ConfigError, PermissionsIgnored, PlaceUnavailable, place_error
+from bshm_watchd.jobs import Place
+
+DROP = "drop"
+WORK = ".bshm/work"
+_PRIVATE = ".bshm"
+_PROBE = ".probe.tmp"
+_MARKER = "folder.json"
+_OUTPUT_MARKER = ".bshm-output.json"
+_DAMAGED = "damaged"  # equals no known id: unreachable until it is mended or the folder adopted
+
+
+@dataclass(frozen=True, slots=True)
+class _Identity:
+    device: int
+    inode: int
+    mode: int
+
+    @classmethod
+    def of(cls, fd: int) -> _Identity:
+        status = os.fstat(fd)
+        return cls(status.st_dev, status.st_ino, stat.S_IMODE(status.st_mode))
+
+
+class HotFolder:
+    """Opens directories of one hot folder. Used by the folder's thread and the workers alike.
+
+    `attach` runs before any other use and again after trouble; everything else only reads what it found.
+    """
+
+    def __init__(self, disk: Disk, settings: HotFolderSettings, state_dir: Path) -> None:
+        self.disk = disk
+        self.settings = settings
+        self._known = _KnownRoots(state_dir / "folders", settings.name)
+        # Written by `attach` alone, on the folder's thread, while no job of the folder runs; read by all.
+        self._identities: dict[str, _Identity] = {}
+        self._mismatches: set[str] = set()
+
+    def attach(self, output_roots: frozenset[str], *, adopt: bool = False) -> None:
+        """Check that every root is the one we know (or is new), and make what is missing in it.
+
+        Raises `PlaceUnavailable` (reason "unreachable" for a root that is not ours) or `ConfigError` when the
+        directories for originals lie on another file system.
+        """
+        with _sorted_errors():
+            self._identities[""] = self._attach_root(str(self.settings.path), _PRIVATE, _MARKER, adopt)
+            for root in sorted(output_roots - {""}):
+                self._identities[root] = self._attach_root(root, "", _OUTPUT_MARKER, adopt)
+            self._make_layout()
+            self.probe()
+            self._check_filing()
+
+    @contextlib.contextmanager
+    def root(self, root: str = "") -> Iterator[int]:
+        """A descriptor of a root. Raises `PlaceUnavailable` when it is not the directory that was attached."""
+        with _sorted_errors():
+            fd = self._open_root(root or str(self.settings.path))
+        try:
+            known = self._identities[root]
+            now = _Identity.of(fd)
+            if (now.device, now.inode) != (known.device, known.inode):
+                raise PlaceUnavailable(
+                    "unreachable", f"{root or self.settings.path}: another directory stands there now"
+                )
+            yield fd
+        finally:
+            os.close(fd)
+
+    @contextlib.contextmanager
+    def below(self, relative: str) -> Iterator[int]:
+        """An existing directory below the hot folder's root."""
+        with self.root() as root_fd, open_below(self.disk, root_fd, relative) as fd:
+            yield fd
+
+    @contextlib.contextmanager
+    def directory(self, place: Place) -> Iterator[int]:
+        """The directory of a place, made (with its final permissions) where it is missing."""
+        mode = self._identities[place.root].mode
+        with self.root(place.root) as root_fd:
+            make = partial(self._make_directory, root_mode=mode)
+            with open_or_make(self.disk, root_fd, place.directory, make) as fd:
+                yield fd
+
+    @contextlib.contextmanager
+    def work(self, job_id: str) -> Iterator[int]:
+        with self.below(f"{WORK}/{job_id}") as fd:
+            yield fd
+
+    @contextlib.contextmanager
+    def private(self) -> Iterator[int]:
+        with self.below(_PRIVATE) as fd:
+            yield fd
+
+    def file_rule(self, place: Place, dir_fd: int) -> permissions.Rule:
+        mode = self._identities[place.root].mode
+        return permissions.file_rule(self.settings.permissions, mode, permissions.has_default_acl(dir_fd))
+
+    def report_mismatch(self, mismatch: str) -> None:
+        """A mode or group that did not take (some shares accept and ignore it): said once, or an error if `strict`."""
+        message = f"the file system did not take the permissions of a result: {mismatch}"
+        if self.settings.permissions.strict:
+            raise PermissionsIgnored(message)
+        if mismatch not in self._mismatches:
+            self._mismatches.add(mismatch)
+            logs.warning(message, hot_folder=self.settings.name)
+
+    def probe(self) -> None:
+        """Prove that the folder takes writes: a small file, synced and removed. Raises as the disk does."""
+        with self.private() as fd:
+            write_record(self.disk, fd, _PROBE, b"x" * 4096)
+            self.disk.unlink(fd, _PROBE)
+
+    def free_bytes(self) -> int:
+        """The least free space of all roots that results go to."""
+        return min(self._free(root) for root in self._identities)
+
+    def _free(self, root: str) -> int:
+        with self.root(root) as fd:
+            return self.disk.free_bytes(fd)
+
+    def _open_root(self, path: str) -> int:
+        try:
+            return self.disk.open_root(path)
+        except OSError as error:
+            if error.errno in (errno.ENOENT, errno.ENOTDIR):
+                message = f"{path}: {error.strerror}; mount or create it (bshm-watchd init makes a new one)"
+                raise PlaceUnavailable("unreachable", message) from error
+            raise
+
+    def _attach_root(self, path: str, marker_dir: str, marker: str, adopt: bool) -> _Identity:
+        fd = self._open_root(path)
+        try:
+            found = self._read_marker(fd, marker_dir, marker)
+            known = self._known.read(path)
+            if not adopt and found != known and (known or found == _DAMAGED):
+                raise PlaceUnavailable("unreachable", _stranger(path, found, self.settings.name))
+            if found in (None, _DAMAGED):
+                found = self._make_marker(fd, marker_dir, marker)
+            if found != known:
+                self._known.write(self.disk, path, found)
+            return _Identity.of(fd)
+        finally:
+            os.close(fd)
+
+    def _read_marker(self, root_fd: int, marker_dir: str, marker: str) -> str | None:
+        try:
+            with open_below(self.disk, root_fd, marker_dir) as fd:
+                return str(json.loads(read_record(self.disk, fd, marker))["id"])
+        except FileNotFoundError:
+            return None
+        except (ValueError, KeyError, TypeError):
+            return _DAMAGED
+
+    def _make_marker(self, root_fd: int, marker_dir: str, marker: str) -> str:
+        identifier = os.urandom(16).hex()
+        with open_or_make(self.disk, root_fd, marker_dir, self._make_private) as fd:
+            write_record(self.disk, fd, marker, json.dumps({"id": identifier}).encode())
+        return identifier
+
+    def _make_private(self, parent_fd: int, name: str) -> None:
+        self.disk.mkdir(parent_fd, name, 0o700)
+        self.disk.fsync(parent_fd)
+
+    def _make_directory(self, parent_fd: int, name: str, root_mode: int) -> None:
+        rule = permissions.directory_rule(self.settings.permissions, root_mode, permissions.has_default_acl(parent_fd))
+        self.disk.mkdir(parent_fd, name, 0o777 if rule.mode is None else 0o700)
+        fd = self.disk.open_directory(parent_fd, name)
+        try:
+            permissions.apply(self.disk, fd, rule)
+        finally:
+            os.close(fd)
+        self.disk.fsync(parent_fd)
+
+    def _make_layout(self) -> None:
+        with self.root() as root_fd, open_or_make(self.disk, root_fd, WORK, self._make_private):
+            pass
+        with self.directory(Place("", DROP, "")):
+            pass
+
+    def _check_filing(self) -> None:
+        done = self.settings.originals.done.split("{", 1)[0].strip("/")
+        for directory in {"rejected", "failed", *([] if done == "delete" else [done])}:
+            self._check_rename_to(directory)
+
+    def _check_rename_to(self, directory: str) -> None:
+        with self.below(WORK) as work_fd, self.directory(Place("", directory, "")) as fd:
+            write_record(self.disk, work_fd, _PROBE, b"")
+            try:
+                self.disk.replace(work_fd, _PROBE, fd, _PROBE)
+            except OSError as error:
+                if error.errno != errno.EXDEV:
+                    raise
+                message = f"{self.settings.path}/{directory} lies on another file system than drop/: originals are"
+                raise ConfigError([f"{message} filed by a rename; put it on the same one"]) from error
+            self.disk.unlink(fd, _PROBE)
+
+
+class _KnownRoots:
+    """The ids of the roots we have seen, on the local disk: what tells an unmounted share from an empty folder."""
+
+    def __init__(self, directory: Path, folder: str) -> None:
+        self._directory = directory
+        self._folder = folder
+
+    def read(self, path: str) -> str | None:
+        return self._all().get(path)
+
+    def write(self, disk: Disk, path: str, identifier: str) -> None:
+        self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        fd = os.open(self._directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            write_record(disk, fd, f"{self._folder}.json", json.dumps(self._all() | {path: identifier}).encode())
+        finally:
+            os.close(fd)
+
+    def _all(self) -> dict[str, str]:
+        try:
+            content = json.loads((self._directory / f"{self._folder}.json").read_text())
+        except FileNotFoundError:
+            return {}
+        return {str(path): str(identifier) for path, identifier in content.items()}
+
+
+def _stranger(path: str, found: str | None, name: str) -> str:
+    what = "its .bshm/folder.json is missing" if found is None else "another hot folder is there"
+    return f"{path}: {what}; mount the right one, or if this is it: bshm-watchd folder adopt {name}"
+
+
+@contextlib.contextmanager
+def _sorted_errors() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise place_error(error) or error from error

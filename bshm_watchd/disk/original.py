@@ -1,0 +1,59 @@
+"""Reading a claimed original once, whole, into memory: what is hashed is what is decoded."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from bshm_watchd.disk.claim import original_name
+from bshm_watchd.disk.folder import HotFolder
+from bshm_watchd.errors import PhotoChanged
+from bshm_watchd.jobs import Job, Stamp
+
+_BLOCK_BYTES = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Original:
+    """An original's bytes in a memory file (`fd`, open while in use), and their hash."""
+
+    fd: int
+    size_bytes: int
+    sha256: str
+
+
+@contextlib.contextmanager
+def read(folder: HotFolder, job: Job) -> Iterator[Original]:
+    """Raises `PhotoChanged` when the photo is not what was claimed, before or after the one read."""
+    memory_fd = os.memfd_create("original", os.MFD_CLOEXEC)
+    try:
+        with folder.work(job.id) as work_fd:
+            fd = folder.disk.open_file(work_fd, original_name(job))
+            try:
+                sha256 = _copy_unchanged(folder, job, fd, memory_fd)
+            finally:
+                os.close(fd)
+        yield Original(memory_fd, job.stamp.size, sha256)
+    finally:
+        os.close(memory_fd)
+
+
+def _copy_unchanged(folder: HotFolder, job: Job, fd: int, memory_fd: int) -> str:
+    digest = hashlib.sha256()
+    _expect(job, fd)
+    for offset in range(0, job.stamp.size, _BLOCK_BYTES):
+        block = folder.disk.read_at(fd, min(_BLOCK_BYTES, job.stamp.size - offset), offset)
+        digest.update(block)
+        os.write(memory_fd, block)
+    _expect(job, fd)
+    if os.fstat(memory_fd).st_size != job.stamp.size:
+        raise PhotoChanged(f"{job.relative} became shorter while it was read")
+    return digest.hexdigest()
+
+
+def _expect(job: Job, fd: int) -> None:
+    if Stamp.of(os.fstat(fd)) != job.stamp:
+        raise PhotoChanged(f"{job.relative} changed while it was being read")

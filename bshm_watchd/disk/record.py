@@ -1,0 +1,93 @@
+"""`job.json`: the truth about a job, in its work directory beside the original.
+
+Names are JSON strings in which bytes that are no UTF-8 stand as lone surrogates (PEP 383); the file is ASCII.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from typing import Any
+
+from bshm_watchd.config import OutputSettings, PermissionSettings
+from bshm_watchd.disk.durable import read_record, write_record
+from bshm_watchd.disk.ops import Disk
+from bshm_watchd.jobs import Job, Place, Plan, Problem, Result, Stamp, State
+
+NAME = "job.json"
+_VERSION = 1
+
+
+class TornRecord(ValueError):
+    """A `job.json` that can't be read as one: hand-edited or damaged."""
+
+
+def write(disk: Disk, work_fd: int, job: Job) -> None:
+    write_record(disk, work_fd, NAME, encode(job))
+
+
+def read(disk: Disk, work_fd: int) -> Job | None:
+    """The job in a work directory; None where there is no record. Raises `TornRecord` or `OSError`."""
+    try:
+        return decode(read_record(disk, work_fd, NAME))
+    except FileNotFoundError:
+        return None
+
+
+def encode(job: Job) -> bytes:
+    content: dict[str, Any] = {"version": _VERSION, **_plain(job)}
+    content["plan"]["outputs"] = [output.model_dump(mode="json") for output in job.plan.outputs]
+    content["plan"]["permissions"] = job.plan.permissions.model_dump(mode="json")
+    return json.dumps(content, indent=1).encode("ascii")
+
+
+def decode(content: bytes) -> Job:
+    try:
+        raw = json.loads(content)
+        if raw.pop("version") != _VERSION:
+            raise TornRecord("unknown version")
+        return Job(
+            **{
+                **raw,
+                "state": State(raw["state"]),
+                "stamp": Stamp(**raw["stamp"]),
+                "plan": _plan(raw["plan"]),
+                "results": tuple(_result(item) for item in raw["results"]),
+                "filed_as": _place(raw["filed_as"]),
+                "problem": Problem(**raw["problem"]) if raw["problem"] else None,
+            }
+        )
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise TornRecord(str(error)) from error
+
+
+def _plain(job: Job) -> dict[str, Any]:
+    return {field.name: _plain_value(getattr(job, field.name)) for field in dataclasses.fields(job)}
+
+
+def _plain_value(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return [_plain_value(item) for item in value]
+    return dataclasses.asdict(value) if dataclasses.is_dataclass(value) and not isinstance(value, type) else value
+
+
+def _plan(raw: dict[str, Any]) -> Plan:
+    return Plan(
+        outputs=tuple(OutputSettings.model_validate(item) for item in raw["outputs"]),
+        output_roots=tuple(raw["output_roots"]),
+        done=raw["done"],
+        permissions=_permissions(raw["permissions"]),
+    )
+
+
+def _permissions(raw: dict[str, Any]) -> PermissionSettings:
+    modes = {key: None if raw[key] is None else f"{raw[key]:04o}" for key in ("mode", "directory_mode")}
+    return PermissionSettings.model_validate(raw | modes)
+
+
+def _result(raw: dict[str, Any]) -> Result:
+    return Result(**{**raw, "target": Place(**raw["target"])})
+
+
+def _place(raw: dict[str, Any] | None) -> Place | None:
+    return Place(**raw) if raw else None

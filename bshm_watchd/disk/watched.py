@@ -1,0 +1,52 @@
+"""A disk that knows how long its oldest call has been under way: how a hung share is noticed."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from functools import wraps
+from typing import Any
+
+from bshm_watchd.clock import Clock
+from bshm_watchd.disk.ops import CHANGES, Disk, Entry
+
+_LOOKS = ("open_root", "open_directory", "open_file", "lstat", "exists", "read_at", "free_bytes")
+_ENTRIES_A_CALL = 256
+
+
+class WatchedDisk(Disk):
+    """Wraps another disk; `oldest_call` may be asked from any thread."""
+
+    def __init__(self, disk: Disk, clock: Clock) -> None:
+        self._clock = clock
+        # One key a thread, each written and removed by that thread alone; dict operations are atomic.
+        self._started: dict[int, float] = {}
+        self._disk = disk
+        for name in (*_LOOKS, *CHANGES):
+            setattr(self, name, self._timed(getattr(disk, name)))
+
+    def oldest_call(self) -> float | None:
+        """The monotonic start of the oldest call that has not come back; None when there is none."""
+        return min(list(self._started.values()), default=None)
+
+    def entries(self, dir_fd: int) -> Iterator[Entry]:
+        thread = threading.get_ident()
+        try:
+            for count, entry in enumerate(self._disk.entries(dir_fd)):
+                if count % _ENTRIES_A_CALL == 0:
+                    self._started[thread] = self._clock.monotonic()
+                yield entry
+        finally:
+            self._started.pop(thread, None)
+
+    def _timed(self, call: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(call)
+        def timed(*arguments: Any) -> Any:
+            thread = threading.get_ident()
+            self._started[thread] = self._clock.monotonic()
+            try:
+                return call(*arguments)
+            finally:
+                self._started.pop(thread, None)
+
+        return timed

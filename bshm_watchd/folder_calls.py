@@ -1,0 +1,206 @@
+"""What a folder's thread does when the daemon asks: everything that may block on that folder's file system."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from bshm_watchd import logs, recovery
+from bshm_watchd.clock import Clock
+from bshm_watchd.config import HotFolderSettings, Limits
+from bshm_watchd.disk import claim, filing, owner
+from bshm_watchd.disk.folder import DROP, HotFolder
+from bshm_watchd.errors import PlaceUnavailable, RejectedPhoto
+from bshm_watchd.intake.complete import inspect
+from bshm_watchd.intake.file_systems import file_system
+from bshm_watchd.intake.intake import Intake, Looked, Offer
+from bshm_watchd.intake.watcher import Watcher, WatcherUnavailable, make_watcher
+from bshm_watchd.jobs import CostOf, Job, Place, Plan, Problem, Stamp, State, new_id
+from bshm_watchd.journal import Journal, Row
+
+
+@dataclass(frozen=True, slots=True)
+class Attached:
+    jobs: tuple[Job, ...]  # found unfinished in the work directories
+    events: bool  # whether the watcher gives hints
+    network: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    looked: Looked
+    offers: tuple[Offer, ...]
+    seconds: float
+    events: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Watch:
+    """What is made anew at each attachment: offers made before it are void."""
+
+    intake: Intake
+    watcher: Watcher
+
+
+class FolderCalls:
+    """Belongs to one folder's thread: the daemon never calls these methods, it asks the thread to."""
+
+    def __init__(
+        self, folder: HotFolder, limits: Limits, hint: Callable[[str | None], None],
+        journal: Journal, us: owner.Owner, clock: Clock, cost_of: CostOf,
+    ) -> None:  # fmt: skip
+        self._folder = folder
+        self._limits = limits
+        self._hint = hint
+        self._journal = journal
+        self._us = us
+        self._clock = clock
+        self._cost_of = cost_of
+        self._plan = Plan.of(folder.settings)
+        self._watch: _Watch | None = None
+        self._deaf_because = ""
+        self._owned = False
+
+    @property
+    def settings(self) -> HotFolderSettings:
+        return self._folder.settings
+
+    def attach(self, known: frozenset[str], *, adopt: bool = False, take: bool = False) -> Attached:
+        """Make sure of the root, own it, find unfinished jobs other than the known, listen for hints."""
+        self.own(adopt=adopt, take=take)
+        self._check_space()
+        jobs = recovery.recover(self._folder, self._journal, self._clock, self._plan, known)
+        network = self._begin_watch()
+        return Attached(tuple(jobs), self._hears(), network)
+
+    def own(self, *, adopt: bool = False, take: bool = False) -> None:
+        """Make sure of the root and own it. Raises `PlaceUnavailable`, `InstanceRunning` or `ConfigError`."""
+        self._folder.attach(frozenset(self._plan.output_roots), adopt=adopt)
+        owner.acquire(self._folder, self._us, take=take)
+        self._owned = True
+
+    def commit(self, jobs: tuple[Job, ...]) -> tuple[Job, ...]:
+        """Make a judgement about recovered jobs durable."""
+        recovery.commit(self._folder, self._journal, jobs)
+        return jobs
+
+    def look(self, hints: frozenset[str | None], wanted: int, *, scan: bool) -> Seen:
+        """Apply hints, scan if asked, and offer up to `wanted` settled photos."""
+        started = self._clock.monotonic()
+        if scan and not self._hears():
+            self._listen()
+        with self._folder.root() as root_fd:
+            looked = self._intake.look(root_fd, hints, started, scan=scan)
+            offers = self._intake.take(root_fd, wanted, self._clock.monotonic())
+        self._tell_news(looked)
+        return Seen(looked, offers, self._clock.monotonic() - started, self._hears())
+
+    def claim(self, offer: Offer, cost_bytes: int, too_large: Problem | None) -> Job:
+        """Claim an offered photo. The job comes back CLAIMED, GONE or RELEASED."""
+        self._check_space()
+        wall = self._clock.wall()
+        directory, _, name = offer.relative.rpartition("/")
+        job = Job(
+            new_id(wall), self.settings.name, name, directory, offer.stamp, wall, self._plan,
+            cost_bytes=cost_bytes, problem=offer.rejection or too_large,
+        )  # fmt: skip
+        job = claim.claim(self._folder, job)
+        if job.state is State.CLAIMED:
+            self._journal.record(job)
+            logs.info("claimed", JOB_ID=job.id, HOT_FOLDER=job.folder, photo=job.relative)
+        if job.state is State.RELEASED:
+            self._intake.put_back(offer.relative, self._clock.monotonic())
+        else:
+            self._intake.taken(offer.relative, self._clock.monotonic())
+        return job
+
+    def requeue(self, row: Row) -> Job:
+        """A new job, attempts 0 and today's plan, for an original that was filed; our sidecar goes.
+
+        Raises `FileNotFoundError` or `RejectedPhoto` when there is no such original any more.
+        """
+        if row.filed_as is None:
+            raise RejectedPhoto("deleted", "the original was deleted when it was done", "drop the photo again")
+        place, wall = row.filed_as, self._clock.wall()
+        stamp, cost = self._measure(place)
+        job = Job(
+            new_id(wall), self.settings.name, row.name, row.relative_dir, stamp, wall, self._plan, cost_bytes=cost
+        )
+        job = claim.claim(self._folder, job, place)
+        if job.state is not State.CLAIMED:
+            raise FileNotFoundError(errno.ENOENT, "the original is no longer there", place.path)
+        filing.remove_sidecar(self._folder, row.id, place)
+        self._journal.record(job)
+        self._journal.record_requeued(row.id, job.id)
+        logs.info("requeued", JOB_ID=job.id, HOT_FOLDER=job.folder, photo=job.relative, before=row.id)
+        return job
+
+    def _measure(self, place: Place) -> tuple[Stamp, int]:
+        """What a filed original is now, and what it will cost to process."""
+        disk = self._folder.disk
+        with self._folder.below(place.directory) as dir_fd:
+            stamp = Stamp.of(disk.lstat(dir_fd, place.name))
+            fd = disk.open_file(dir_fd, place.name)
+        try:
+            found = inspect(lambda offset, length: disk.read_at(fd, length, offset), stamp.size)
+        finally:
+            os.close(fd)
+        kinds = tuple(output.kind for output in self.settings.outputs)
+        return stamp, self._cost_of(found.height, found.width, kinds) + stamp.size
+
+    def detach(self) -> None:
+        if self._watch is not None:
+            self._watch.watcher.stop()
+        if self._owned:
+            owner.give_up(self._folder, self._us)
+
+    @property
+    def _intake(self) -> Intake:
+        if self._watch is None:
+            raise RuntimeError("looked into before it was attached")
+        return self._watch.intake
+
+    def _begin_watch(self) -> bool:
+        """A new intake and a new watcher for the root that was just attached. True on a network file system."""
+        if self._watch is not None:
+            self._watch.watcher.stop()
+        where = file_system(str(self.settings.path))
+        self._watch = _Watch(
+            Intake(
+                self._folder.disk, self.settings, self._limits, self._clock,
+                network=where.network, stable_inodes=where.stable_inodes,
+            ),
+            make_watcher(self.settings.watch, network=where.network),
+        )  # fmt: skip
+        self._listen()
+        return where.network
+
+    def _hears(self) -> bool:
+        return self._watch is not None and self._watch.watcher.alive()
+
+    def _listen(self) -> None:
+        """(Re)start the watcher. Without one, scanning alone finds the photos; that is said once."""
+        assert self._watch is not None
+        self._watch.watcher.stop()
+        try:
+            self._watch.watcher.start(str(self.settings.path / DROP), self._hint)
+            self._deaf_because = ""
+        except WatcherUnavailable as error:
+            if str(error) != self._deaf_because:
+                self._deaf_because = str(error)
+                logs.warning("no events: scanning alone finds photos", HOT_FOLDER=self.settings.name, why=error)
+
+    def _check_space(self) -> None:
+        """Enough room must be left for the results and for everybody else."""
+        free, kept = self._folder.free_bytes(), self._limits.min_free_bytes
+        if free < kept:
+            where = f"only {free >> 20} MiB are free at {self.settings.path}, {kept >> 20} MiB are kept in reserve"
+            raise PlaceUnavailable("disk_full", f"{where}; free some space, work resumes by itself")
+
+    def _tell_news(self, looked: Looked) -> None:
+        for directory, count in looked.other_news:
+            logs.info("not photos, left alone", HOT_FOLDER=self.settings.name, directory=directory or ".", count=count)
+        for path, why in looked.left_news:
+            logs.warning("left in drop", HOT_FOLDER=self.settings.name, photo=path, why=why.value)

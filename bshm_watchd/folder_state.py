@@ -1,0 +1,186 @@
+"""What the main thread knows of each folder, and what is due for it. Pure: no I/O, time is passed in."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from bshm_watchd import retry
+from bshm_watchd.config import HotFolderSettings
+from bshm_watchd.folder_calls import Attached, FolderCalls, Seen
+from bshm_watchd.intake.intake import Offer
+from bshm_watchd.jobs import Job, Problem
+from bshm_watchd.status import FolderMode
+from bshm_watchd.threads import Hand
+
+HUNG_SECONDS = 10.0  # a call that takes longer makes its folder unreachable
+OFFERS_AHEAD = 8
+_LOOK_INTERVAL_SECONDS = 0.1  # hints are gathered for that long, so that a burst costs few looks
+_SCAN_INTERVAL_SECONDS = 1.0
+_SCAN_PAUSE_FACTOR = 10  # a scan may take a tenth of the folder's time
+_LOCAL_RESCAN_SECONDS = 30.0
+_REMOTE_RESCAN_SECONDS = 5.0
+_FOR_EVER = float("inf")
+
+Due = Literal["attach", "scan", "look"]
+
+
+@dataclass
+class FolderState:
+    """Belongs to the main thread."""
+
+    settings: HotFolderSettings
+    calls: FolderCalls
+    hand: Hand
+    ended_before: Mapping[str, int] = field(default_factory=dict)  # jobs by final state, from the journal
+    network: bool = False
+    mode: FolderMode = FolderMode.STARTING
+    reason: str = ""
+    retry_due: float = 0.0  # monotonic: when to attach (again)
+    failures: int = 0
+    call: str | None = None  # the call its thread is busy with
+    call_since: float = 0.0
+    hints: set[str] = field(default_factory=set)
+    scan_allowed: float = 0.0
+    scan_due: float = 0.0
+    look_allowed: float = 0.0
+    scan_asked: bool = False
+    scans: int = 0  # complete ones
+    seen: Seen | None = None
+    events: bool = False
+    offers: deque[Offer] = field(default_factory=deque)
+    found: list[Job] = field(default_factory=list)  # recovered, not judged yet
+    backlog: list[Job] = field(default_factory=list)  # claimed, waiting to be run (again)
+    running: dict[str, int] = field(default_factory=dict)  # job id -> cost in bytes
+    claiming_bytes: int | None = None  # the cost of the photo that is being claimed
+    served: float = 0.0  # bytes served over weight: who has had least comes first
+
+    # -- what is due -----------------------------------------------------------------------------------
+
+    def due(self, now: float) -> Due | None:
+        if self.call is not None:
+            return None
+        if self.mode is not FolderMode.WATCHING:
+            return "attach" if now >= self.retry_due and not self.running else None
+        if now >= max(self.scan_due, self.scan_allowed) or (self.scan_asked and now >= self.scan_allowed):
+            return "scan"
+        return "look" if now >= self._look_due() else None
+
+    def next_due(self) -> float:
+        """The moment at which `due` may change without an event."""
+        if self.call is not None:
+            return self.call_since + HUNG_SECONDS if self.mode is not FolderMode.UNREACHABLE else _FOR_EVER
+        if self.mode is not FolderMode.WATCHING:
+            return self.retry_due if not self.running else _FOR_EVER
+        scan_due = self.scan_allowed if self.scan_asked else max(self.scan_due, self.scan_allowed)
+        return min(scan_due, self._look_due())
+
+    def is_hung(self, now: float, oldest_call: float | None) -> bool:
+        """Whether its thread, or a worker's disk call there, has not come back in time."""
+        since = [started for started in (self.call_since if self.call else None, oldest_call) if started is not None]
+        return any(now - started > HUNG_SECONDS for started in since)
+
+    def ready_jobs(self, wall: float) -> list[Job]:
+        if self.mode is not FolderMode.WATCHING:
+            return []
+        return [job for job in self.backlog if job.retry_wall <= wall]
+
+    @property
+    def is_idle(self) -> bool:
+        """Nothing of this folder is known to be left: asked by a run that ends when all is done."""
+        busy = self.in_flight or self.unfinished or self.offers or self.call or self.hints or self.scan_asked
+        return not busy and self.waiting == 0
+
+    @property
+    def unfinished(self) -> int:
+        """Claimed photos that nobody works on right now."""
+        return len(self.backlog) + len(self.found)
+
+    @property
+    def waiting(self) -> int:
+        return self.seen.looked.waiting if self.seen else 0
+
+    @property
+    def in_flight(self) -> int:
+        return len(self.running) + (self.claiming_bytes is not None)
+
+    @property
+    def in_flight_bytes(self) -> int:
+        return sum(self.running.values()) + (self.claiming_bytes or 0)
+
+    def _look_due(self) -> float:
+        if self.seen is None:
+            return self.look_allowed
+        due = self.seen.looked.next_due if self.seen.looked.next_due is not None else _FOR_EVER
+        if self.hints or (self.seen.looked.ready > 0 and len(self.offers) < OFFERS_AHEAD // 2):
+            due = 0.0
+        return max(due, self.look_allowed)
+
+    # -- what is asked of its thread -------------------------------------------------------------------
+
+    def ask_attach(self, now: float, *, adopt: bool = False, take: bool = False) -> None:
+        known = frozenset(job.id for job in [*self.backlog, *self.found])
+        self._ask("attach", now, lambda: self.calls.attach(known, adopt=adopt, take=take))
+
+    def ask_look(self, now: float, *, scan: bool) -> None:
+        hints, wanted = frozenset(self.hints), max(0, OFFERS_AHEAD - len(self.offers))
+        self.hints.clear()
+        self.scan_asked = self.scan_asked and not scan
+        self._ask("look", now, lambda: self.calls.look(hints, wanted, scan=scan))
+
+    def ask_commit(self, judged: dict[str, Job], now: float) -> None:
+        """Make the judgement about recovered jobs durable; the others may go on at once."""
+        self.backlog.extend(job for job in self.found if job.id not in judged)
+        changed = tuple(judged[job.id] for job in self.found if job.id in judged)
+        self.found.clear()
+        if changed:
+            self._ask("commit", now, lambda: self.calls.commit(changed))
+
+    def ask_claim(self, offer: Offer, cost_bytes: int, too_large: Problem | None, now: float) -> None:
+        self.claiming_bytes = cost_bytes
+        self._ask("claim", now, lambda: self.calls.claim(offer, cost_bytes, too_large))
+
+    def _ask(self, call: str, now: float, work: Callable[[], object]) -> None:
+        self.call, self.call_since = call, now
+        self.hand.ask(call, work)
+
+    # -- what happened ---------------------------------------------------------------------------------
+
+    def hinted(self, relative: str | None) -> None:
+        if relative is None:
+            self.scan_asked = True
+        else:
+            self.hints.add(relative)
+
+    def attached(self, attached: Attached, now: float) -> None:
+        self.mode, self.reason, self.failures = FolderMode.WATCHING, "", 0
+        self.events, self.network = attached.events, attached.network
+        known = {job.id for job in [*self.backlog, *self.found]}  # one may have been requeued meanwhile
+        self.found.extend(job for job in attached.jobs if job.id not in known)
+        self.scan_due = now
+
+    def saw(self, seen: Seen, now: float) -> None:
+        self.seen, self.events = seen, seen.events
+        self.offers.extend(seen.offers)
+        self.look_allowed = now + _LOOK_INTERVAL_SECONDS
+        if seen.looked.scanned:
+            self.scans += 1
+            self.scan_allowed = now + max(_SCAN_INTERVAL_SECONDS, _SCAN_PAUSE_FACTOR * seen.seconds)
+            self.scan_due = now + self.rescan_seconds
+
+    def trouble(self, mode: FolderMode, reason: str, now: float) -> bool:
+        """The folder can't be worked in for now. True when that is news."""
+        news = (mode, reason) != (self.mode, self.reason)
+        self.failures += 1
+        self.mode, self.reason = mode, reason
+        self.retry_due = now + retry.hold_seconds(self.failures)
+        self.offers.clear()
+        return news
+
+    @property
+    def rescan_seconds(self) -> float:
+        if self.settings.rescan_seconds != "auto":
+            return self.settings.rescan_seconds
+        return _LOCAL_RESCAN_SECONDS if self.events and not self.network else _REMOTE_RESCAN_SECONDS

@@ -1,0 +1,340 @@
+"""From a name in drop/ to a settled, whole photo that is offered for claiming.
+
+One `Intake` a hot folder, on that folder's own thread. It starts no thread, takes no lock and never sleeps: each call
+does what is due, for about `BUDGET_SECONDS` at most where the file system answers at all, and says when to come again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from enum import Enum
+from stat import S_ISDIR
+
+from bshm_watchd.clock import Clock
+from bshm_watchd.config import HotFolderSettings, Limits
+from bshm_watchd.disk.folder import DROP
+from bshm_watchd.disk.ops import Disk, is_plain_file
+from bshm_watchd.disk.walk import open_below, parts
+from bshm_watchd.intake import rejections
+from bshm_watchd.intake.below import Below, Trouble, trouble
+from bshm_watchd.intake.complete import Verdict, inspect
+from bshm_watchd.intake.kinds import Sort, sort_path
+from bshm_watchd.intake.probe import Writer, probe_writer
+from bshm_watchd.intake.scan import Scan, scan
+from bshm_watchd.intake.settle import Quiet, SettleTracker, Step
+from bshm_watchd.jobs import Problem, Stamp
+
+BUDGET_SECONDS = 0.5
+_CHUNK = 256
+_SCANS_APART_SECONDS = 1.0
+_REST_AFTER_SCAN = 10  # times the scan's own duration
+
+
+class Left(Enum):
+    """Why a file stays where it is and is not offered. It is looked at again, and taken once this is over."""
+
+    EMPTY = "it is empty"
+    HARD_LINKED = "it has another hard link: it may be somebody else's file"
+    UNREADABLE = "the daemon's user may not read it"
+    WRITTEN_IN_PLACE = "it was written under its own name, and only renamed files are taken (ready: rename)"
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A settled file, to be claimed as it is, then worked on or (with a `rejection`) filed as rejected.
+
+    `stamp` was observed after the file was inspected. `kind`, `width` and `height` (stored pixels) are None and 0
+    where a rejection came first. `first_seen` is monotonic.
+    """
+
+    relative: str  # below drop/
+    stamp: Stamp
+    first_seen: float
+    kind: str | None = None
+    width: int = 0
+    height: int = 0
+    rejection: Problem | None = None
+
+    @property
+    def size(self) -> int:
+        return self.stamp.size
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What one look found. Times are monotonic; the news are told once, the rest is the state as it is now."""
+
+    next_due: float | None  # look again then at the latest; None: not before a hint or a scan
+    scanned: bool  # whether this look walked the whole of drop/
+    waiting: int  # files not yet taken, settled ones included
+    ready: int  # settled ones: `take` has something to judge
+    oldest_first_seen: float | None  # of the waiting
+    left: int  # waiting ones that can't settle as they are
+    other_files: int  # files in drop/ that are no photos, at the last scan
+    unreadable: tuple[str, ...]  # directories of drop/ that can't be listed, at the last scan
+    left_news: tuple[tuple[str, Left], ...] = ()
+    other_news: tuple[tuple[str, int], ...] = ()  # directories where others were found, each told once
+
+
+class Intake:
+    # Belongs to the folder's own thread.
+
+    def __init__(
+        self,
+        disk: Disk,
+        settings: HotFolderSettings,
+        limits: Limits,
+        clock: Clock,
+        *,
+        network: bool,
+        stable_inodes: bool = True,
+        probe: Callable[[int], Writer] = probe_writer,
+    ) -> None:
+        self._disk = disk
+        self._limits = limits
+        self._clock = clock
+        self._probe = probe
+        self._stable_inodes = stable_inodes
+        self._others_too = settings.other_files == "reject"
+        quiet = Quiet.of(settings, network)
+        self._tracker = SettleTracker(quiet, settings.settle_max_seconds, renamed_only=settings.ready == "rename")
+        self._left: dict[str, Left] = {}
+        self._left_news: list[tuple[str, Left]] = []
+        self._told_others: set[str] = set()
+        self._scan = Scan()
+        self._scan_wanted = False
+        self._scan_allowed = float("-inf")
+
+    def __repr__(self) -> str:
+        return f"<Intake {self._tracker!r} left {len(self._left)}>"
+
+    # -- looking -------------------------------------------------------------------------------------------
+
+    def look(self, root_fd: int, hints: frozenset[str | None], now: float, *, scan: bool) -> Looked:
+        """Apply hints, scan where asked or hinted (as often as is fair), observe what is due.
+
+        `root_fd` is the open hot folder. A hint is a path below drop/, or None for *scan*. A scan that comes too
+        early is made up for: `next_due` says when. Raises `OSError` when drop/ or the place fails; nothing is lost.
+        """
+        timer = _Timer(self._clock, now)
+        self._scan_wanted |= scan
+        with self._below(root_fd) as (drop_fd, below):
+            self._hear(below, hints, now)
+            scanned = self._scan_wanted and now >= self._scan_allowed
+            if scanned:
+                self._reconcile(drop_fd, timer)
+            self._observe_due(below, timer)
+        return self._looked(timer.now(), scanned)
+
+    def _hear(self, below: Below, hints: Iterable[str | None], now: float) -> None:
+        photos = []
+        for hint in hints:
+            path = _path_of(hint)
+            sort = sort_path(path)
+            if not path:
+                self._scan_wanted = True
+            elif sort is Sort.CANDIDATE or (sort is Sort.OTHER and self._others_too):
+                photos.append(path)
+            elif sort is Sort.OTHER:
+                self._scan_wanted |= self._is_directory(below, path)
+        self._tracker.add(photos, now)
+        for path in photos:
+            self._tracker.hint(path, now)
+
+    def _is_directory(self, below: Below, path: str) -> bool:
+        try:
+            return S_ISDIR(below.lstat(path).st_mode)
+        except OSError as error:
+            return trouble(error) is not Trouble.GONE
+
+    def _reconcile(self, drop_fd: int, timer: _Timer) -> None:
+        """Scan; names that are new are tracked, those that are missing are looked at before they are forgotten."""
+        begun = timer.now()
+        self._scan = scan(self._disk, drop_fd, self._tracker, others_too=self._others_too)
+        now = timer.now()
+        self._scan_wanted = False
+        self._scan_allowed = max(begun + _SCANS_APART_SECONDS, now + _REST_AFTER_SCAN * (now - begun))
+        for path in self._tracker:
+            if path not in self._scan.photos:
+                self._tracker.look_soon(path)
+        self._tracker.add(self._scan.photos, now)
+        self._scan.photos.clear()
+
+    def _observe_due(self, below: Below, timer: _Timer) -> None:
+        while not timer.is_over() and (due := self._tracker.due(timer.now(), _CHUNK)):
+            for path in sorted(due):  # one directory after another
+                self._observe(below, path, timer.now())
+
+    def _observe(self, below: Below, path: str, now: float) -> None:
+        try:
+            status = below.lstat(path)
+        except OSError as error:
+            self._stumble(path, trouble(error), now)
+            return
+        if not is_plain_file(status):
+            self._scan_wanted |= S_ISDIR(status.st_mode)
+            self._forget(path)
+            return
+        step = self._tracker.observed(path, self._comparable(Stamp.of(status)), now, self._clock.wall())
+        if step is not Step.QUIET:
+            self._leave(path, _LEFT_AFTER.get(step))
+        elif status.st_nlink > 1:
+            self._set_aside(path, Left.HARD_LINKED, now)
+        else:
+            self._ask_writer(below, path, now)
+
+    def _ask_writer(self, below: Below, path: str, now: float) -> None:
+        try:
+            with below.open(path) as fd:
+                writer = self._probe(fd)
+        except OSError as error:
+            self._stumble(path, trouble(error), now)
+            return
+        self._leave(path, None)
+        self._tracker.probed(path, writer, now)
+
+    def _looked(self, now: float, scanned: bool) -> Looked:
+        tracker, others = self._tracker, self._scan.others
+        dues = [tracker.next_due(now), self._scan_allowed if self._scan_wanted else None]
+        left_news, self._left_news = tuple(self._left_news), []
+        other_news = tuple((where, count) for where, count in others.items() if where not in self._told_others)
+        self._told_others = set(others)
+        return Looked(
+            next_due=min((due for due in dues if due is not None), default=None),
+            scanned=scanned,
+            waiting=tracker.waiting_count,
+            ready=tracker.settled_count,
+            oldest_first_seen=tracker.oldest_first_seen(),
+            left=len(self._left),
+            other_files=sum(others.values()),
+            unreadable=tuple(self._scan.unreadable),
+            left_news=left_news,
+            other_news=other_news,
+        )
+
+    # -- offering ------------------------------------------------------------------------------------------
+
+    def take(self, root_fd: int, count: int, now: float) -> tuple[Offer, ...]:
+        """Up to `count` settled files, first seen first, then in natural order; each is inspected only now.
+
+        May return fewer although more are settled (`Looked.ready` tells): call again. An offer stays made until
+        `taken` or `put_back`. Raises `OSError` when the place fails before the first offer.
+        """
+        timer = _Timer(self._clock, now)
+        offers: list[Offer] = []
+        with self._below(root_fd) as (_, below):
+            while len(offers) < count and not timer.is_over():
+                path = self._tracker.take_settled()
+                if path is None:
+                    break
+                try:
+                    offers += self._offers(below, path, timer.now())
+                except OSError:
+                    self._tracker.restart(path, now)
+                    if offers:  # these are good; the place will fail again with the next
+                        break
+                    raise
+        return tuple(offers)
+
+    def taken(self, relative: str, now: float) -> None:
+        """The claim worked, or found the file gone."""
+        self._left.pop(relative, None)
+        self._tracker.taken(relative, now)
+
+    def put_back(self, relative: str, now: float) -> None:
+        """The claim failed or was released to the same name: it starts to settle again."""
+        self._tracker.restart(relative, now)
+
+    def _offers(self, below: Below, path: str, now: float) -> list[Offer]:
+        """The offer for one settled path, or none: then the tracker knows what comes next."""
+        try:
+            stamp = Stamp.of(below.lstat(path))
+            offer = self._judge(below, path, stamp, now)
+            after = below.lstat(path)
+        except OSError as error:
+            self._stumble(path, trouble(error), now)
+            return []
+        if offer is None:
+            return []
+        unchanged = self._comparable(stamp) == self._tracker.stamp(path) and Stamp.of(after) == stamp
+        if not unchanged or after.st_nlink > 1:
+            self._tracker.restart(path, now)
+            return []
+        return [offer]
+
+    def _judge(self, below: Below, path: str, stamp: Stamp, now: float) -> Offer | None:
+        offer = Offer(path, stamp, self._tracker.first_seen(path))
+        if sort_path(path) is not Sort.CANDIDATE:
+            return replace(offer, rejection=rejections.other_kind())
+        if problem := rejections.too_many_bytes(stamp.size, self._limits):
+            return replace(offer, rejection=problem)
+        with below.open(path) as fd:
+            found = inspect(lambda offset, length: self._disk.read_at(fd, length, offset), stamp.size)
+        if found.verdict is Verdict.INCOMPLETE and not self._tracker.incomplete(path, now, self._clock.wall()):
+            return None
+        if found.verdict is Verdict.COMPLETE and found.zero_tail and self._tracker.extend(path, now):
+            return None
+        problem = rejections.by_structure(found, self._limits)
+        return replace(offer, kind=found.kind, width=found.width, height=found.height, rejection=problem)
+
+    # -- within --------------------------------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def _below(self, root_fd: int) -> Iterator[tuple[int, Below]]:
+        with open_below(self._disk, root_fd, DROP) as drop_fd, contextlib.closing(Below(self._disk, drop_fd)) as below:
+            yield drop_fd, below
+
+    def _comparable(self, stamp: Stamp) -> Stamp:
+        """Without what the file system makes up anew each time (CIFS without serverino)."""
+        return stamp if self._stable_inodes else replace(stamp, device=0, inode=0)
+
+    def _stumble(self, path: str, what: Trouble, now: float) -> None:
+        if what is Trouble.GONE:
+            self._forget(path)
+        elif what is Trouble.BUSY:
+            self._tracker.restart(path, now)
+        else:
+            self._set_aside(path, Left.UNREADABLE, now)
+
+    def _set_aside(self, path: str, why: Left, now: float) -> None:
+        self._leave(path, why)
+        self._tracker.set_aside(path, now)
+
+    def _leave(self, path: str, why: Left | None) -> None:
+        if why is None:
+            self._left.pop(path, None)
+        elif self._left.get(path) is not why:
+            self._left[path] = why
+            self._left_news.append((path, why))
+
+    def _forget(self, path: str) -> None:
+        self._left.pop(path, None)
+        self._tracker.forget(path)
+
+
+def _path_of(hint: str | None) -> str:
+    """The hinted path in its plain form; "" (scan) where it is none or leads out of drop/."""
+    try:
+        return "/".join(parts(hint or ""))
+    except ValueError:
+        return ""
+
+
+_LEFT_AFTER = {Step.EMPTY: Left.EMPTY, Step.IN_PLACE: Left.WRITTEN_IN_PLACE}
+
+
+class _Timer:
+    """`now` as it was passed in, moving on with the clock."""
+
+    def __init__(self, clock: Clock, now: float) -> None:
+        self._clock = clock
+        self._ahead = now - clock.monotonic()
+        self._end = now + BUDGET_SECONDS
+
+    def now(self) -> float:
+        return self._clock.monotonic() + self._ahead
+
+    def is_over(self) -> bool:
+        return self.now() >= self._end

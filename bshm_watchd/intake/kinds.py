@@ -1,0 +1,83 @@
+"""Which names are photos to be, which are nobody's business, and in what order people expect to see them. Pure."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import Enum
+
+
+class Sort(Enum):
+    IGNORED = "ignored"  # never touched, never counted: somebody's temporary or a file manager's own
+    CANDIDATE = "candidate"  # a photo by its name; its magic bytes decide later
+    OTHER = "other"  # left where it is and counted as not a photo
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A photo format: the extensions people give it (lower case) and the bytes it starts with."""
+
+    name: str
+    extensions: tuple[str, ...]
+    magic: bytes
+
+
+KINDS = (
+    Kind("jpeg", (".jpg", ".jpeg"), b"\xff\xd8\xff"),
+    Kind("png", (".png",), b"\x89PNG\r\n\x1a\n"),
+)
+
+_EXTENSIONS = tuple(extension for kind in KINDS for extension in kind.extensions)
+
+# The dot covers .DS_Store, ._*, .nfs* and rsync's .name.XXXXXX; the rest are uploaders', browsers' and Office's.
+_IGNORED_PREFIXES = (".", "~$")
+_IGNORED_SUFFIXES = (".part", ".tmp", ".crdownload", ".filepart", ".error.json")
+_IGNORED_NAMES = frozenset({"@eadir", "thumbs.db"})
+
+_DIGITS = re.compile("([0-9]+)")
+
+# One name: alternating text and number, then the name as it is, so that no two differ and compare equal.
+NameKey = tuple[tuple[tuple[int, str], ...], str]
+
+
+def sort_name(name: str) -> Sort:
+    """Sort a file by its name alone (one component, not a path)."""
+    if _is_ignored(name):
+        return Sort.IGNORED
+    return Sort.CANDIDATE if name.lower().endswith(_EXTENSIONS) else Sort.OTHER
+
+
+def is_walked(directory: str) -> bool:
+    """Whether photos are looked for inside a directory of this name (one component)."""
+    return not _is_ignored(directory)
+
+
+def sort_path(relative: str) -> Sort:
+    """As `sort_name` for a path below drop/: ignored as soon as one directory on the way is."""
+    *directories, name = relative.split("/")
+    if not all(is_walked(directory) for directory in directories):
+        return Sort.IGNORED
+    return sort_name(name)
+
+
+def natural_key(relative: str) -> tuple[NameKey, ...]:
+    """Sort key of a path: `img2` before `img10`, case apart only between equals; a total order on any string."""
+    return tuple(_name_key(name) for name in relative.split("/"))
+
+
+def _is_ignored(name: str) -> bool:
+    if name.startswith(_IGNORED_PREFIXES):
+        return True
+    lower = name.lower()
+    return lower.endswith(_IGNORED_SUFFIXES) or lower in _IGNORED_NAMES
+
+
+def _name_key(name: str) -> NameKey:
+    pieces = _DIGITS.split(name.casefold())  # text at even places, numbers at odd ones
+    return tuple(_number(piece) if i % 2 else (0, piece) for i, piece in enumerate(pieces)), name
+
+
+def _number(digits: str) -> tuple[int, str]:
+    """A number of any length, compared by length first: no limit as `int` has one."""
+    significant = digits.lstrip("0")
+    return len(significant), significant

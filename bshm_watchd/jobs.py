@@ -1,0 +1,171 @@
+"""A job: one photo from its claim to its filing. Frozen; a move makes a new one, and the table says which may."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Any
+
+from bshm_watchd.config import HotFolderSettings, OutputSettings, PermissionSettings, output_root
+
+CostOf = Callable[[int, int, tuple[str, ...]], int]  # height, width, kinds of output -> bytes at the peak
+
+_CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+
+
+class State(StrEnum):
+    CLAIMING = "claiming"  # the record is on disk, the rename may or may not have happened
+    CLAIMED = "claimed"  # the original is in the work directory; also: waiting for its next attempt
+    GONE = "gone"  # it was renamed or removed by its owner before the claim
+    RELEASED = "released"  # it changed while we looked: back in drop/
+    RUNNING = "running"  # an attempt is under way: decoding, matting, rendering
+    PUBLISHING = "publishing"  # every result is whole in its temporary; names and hashes are committed
+    PUBLISHED = "published"  # every result has its name; the original is still to be filed
+    DONE = "done"
+    REJECTING = "rejecting"  # the photo is at fault; sidecar and original are still to be filed
+    REJECTED = "rejected"
+    FAILING = "failing"  # the attempts are used up; sidecar and original are still to be filed
+    FAILED = "failed"
+
+
+MOVES: dict[State, frozenset[State]] = {
+    State.CLAIMING: frozenset({State.CLAIMED, State.GONE, State.RELEASED}),
+    State.CLAIMED: frozenset({State.RUNNING, State.RELEASED, State.REJECTING, State.FAILING}),
+    State.RUNNING: frozenset({State.CLAIMED, State.PUBLISHING, State.REJECTING, State.FAILING}),
+    State.PUBLISHING: frozenset({State.PUBLISHED}),
+    State.PUBLISHED: frozenset({State.DONE}),
+    State.REJECTING: frozenset({State.REJECTED}),
+    State.FAILING: frozenset({State.FAILED}),
+}
+
+FINAL = frozenset({State.GONE, State.RELEASED, State.DONE, State.REJECTED, State.FAILED})
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """What identifies a file's state: equal stamps mean nobody changed it in between. Times in nanoseconds."""
+
+    device: int
+    inode: int
+    size: int
+    mtime_ns: int
+    ctime_ns: int
+
+    @classmethod
+    def of(cls, status: os.stat_result) -> Stamp:
+        return cls(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+
+    def same_content(self, other: Stamp) -> bool:
+        """Equal but for ctime, which a rename changes."""
+        return replace(self, ctime_ns=0) == replace(other, ctime_ns=0)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What was configured when the photo was claimed; a later configuration does not change it."""
+
+    outputs: tuple[OutputSettings, ...]
+    output_roots: tuple[str, ...]  # one an output: "" is the hot folder itself, else an absolute path
+    done: str
+    permissions: PermissionSettings
+
+    @classmethod
+    def of(cls, folder: HotFolderSettings) -> Plan:
+        roots = tuple(
+            "" if root == folder.path else str(root)
+            for root in (output_root(folder, output) for output in folder.outputs)
+        )
+        return cls(folder.outputs, roots, folder.originals.done, folder.permissions)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A file's name below a root: the hot folder itself (root "") or another configured one."""
+
+    root: str
+    directory: str
+    name: str
+
+    @property
+    def path(self) -> str:
+        return "/".join(part for part in (self.root, self.directory, self.name) if part)
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One output of a `publishing` job: where its bytes are now, where they will be, and what they are."""
+
+    kind: str
+    target: Place
+    temporary: str  # a name in the target's directory
+    sha256: str
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Why a photo was rejected or failed, in words for the person who dropped it."""
+
+    reason: str
+    message: str
+    what_to_do: str
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    id: str
+    folder: str
+    name: str
+    relative_dir: str
+    stamp: Stamp
+    claimed_wall: float
+    plan: Plan
+    state: State = State.CLAIMING
+    cost_bytes: int = 0
+    attempts: int = 0  # attempts that ended in an error of this photo's own
+    suspect: bool = False  # it was running, in company, when the process died: it runs alone now
+    ran_in: str = ""  # the incarnation of the process that last ran it
+    retry_wall: float = 0.0
+    sha256: str = ""
+    number: int = 1
+    results: tuple[Result, ...] = ()
+    filed_as: Place | None = None
+    problem: Problem | None = None
+    finished_wall: float | None = None
+
+    def moved(self, state: State, **changes: Any) -> Job:
+        """The job in its next state. Raises `ValueError` when the table of moves has no such move."""
+        if state not in MOVES.get(self.state, frozenset()):
+            raise ValueError(f"job {self.id}: no move from {self.state} to {state}")
+        return replace(self, state=state, **changes)
+
+    @property
+    def relative(self) -> str:
+        return f"{self.relative_dir}/{self.name}" if self.relative_dir else self.name
+
+
+def new_id(wall: float) -> str:
+    """A ULID: 48 bits of milliseconds and 80 random bits in Crockford's base 32, so that ids sort by time."""
+    number = (int(wall * 1000) & ((1 << 48) - 1)) << 80 | secrets.randbits(80)
+    return "".join(_CROCKFORD[number >> shift & 31] for shift in range(125, -1, -5))
+
+
+def is_id(text: str) -> bool:
+    return len(text) == 26 and set(text) <= set(_CROCKFORD)
+
+
+def numbered(name: str, number: int, limit_bytes: int = 255) -> str:
+    """`name` with its number before the extension: 1 is the name itself, then `photo~2.jpg`. Cut to the limit."""
+    stem, extension = os.path.splitext(name)
+    suffix = (f"~{number}" if number > 1 else "") + extension
+    return _cut(stem, limit_bytes - len(os.fsencode(suffix))) + suffix
+
+
+def _cut(text: str, limit_bytes: int) -> str:
+    """The longest beginning of `text` of at most that many bytes that ends at a character boundary."""
+    while len(os.fsencode(text)) > limit_bytes:
+        text = text[:-1]
+    return text

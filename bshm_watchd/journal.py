@@ -1,0 +1,202 @@
+"""The index and history of jobs, in SQLite. Not the truth: that is in the work directories, and this can be rebuilt.
+
+One connection behind one lock, used by the workers, the folders' threads and the control socket.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import threading
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+from bshm_watchd import logs
+from bshm_watchd.clock import Clock
+from bshm_watchd.jobs import FINAL, Job, Place
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS jobs (
+    id TEXT PRIMARY KEY, folder TEXT NOT NULL, name BLOB NOT NULL, relative_dir BLOB NOT NULL, state TEXT NOT NULL,
+    attempts INTEGER NOT NULL, suspect INTEGER NOT NULL, sha256 TEXT NOT NULL, size_bytes INTEGER NOT NULL,
+    results TEXT NOT NULL, filed_as TEXT, reason TEXT, message TEXT, what_to_do TEXT,
+    claimed_wall REAL NOT NULL, finished_wall REAL, requeued_as TEXT
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS jobs_by_state ON jobs (folder, state, id);
+CREATE TABLE IF NOT EXISTS marks (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+"""
+JOURNAL_NAME = "journal.sqlite3"
+_STOPPED = "stopped_cleanly"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One job as the index remembers it."""
+
+    id: str
+    folder: str
+    name: str
+    relative_dir: str
+    state: str
+    attempts: int
+    suspect: bool
+    sha256: str
+    size_bytes: int
+    results: tuple[str, ...]
+    filed_as: Place | None
+    reason: str | None
+    message: str | None
+    what_to_do: str | None
+    claimed_wall: float
+    finished_wall: float | None
+    requeued_as: str | None
+
+    @property
+    def relative(self) -> str:
+        return f"{self.relative_dir}/{self.name}" if self.relative_dir else self.name
+
+
+_COLUMNS = tuple(field.name for field in fields(Row) if field.name != "requeued_as")
+_UPSERT = (
+    f"INSERT INTO jobs ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' * len(_COLUMNS))}) "
+    f"ON CONFLICT (id) DO UPDATE SET {', '.join(f'{c} = excluded.{c}' for c in _COLUMNS[1:])}"
+)
+
+
+class Journal:
+    def __init__(self, path: Path, clock: Clock) -> None:
+        self._path = path
+        self._clock = clock
+        self._lock = threading.Lock()  # guards the connection
+        self._connection: sqlite3.Connection | None = None
+
+    def __enter__(self) -> Journal:
+        """Open, or start a new one beside a file that is no database any more (its history is lost, no photo is)."""
+        try:
+            self._connection = self._open()
+        except sqlite3.DatabaseError as error:
+            aside = self._path.with_name(f"{self._path.name}.damaged-{int(self._clock.wall())}")
+            self._path.rename(aside)
+            for suffix in ("-wal", "-shm"):
+                self._path.with_name(self._path.name + suffix).unlink(missing_ok=True)
+            logs.warning("the journal was damaged: a new one is begun", why=error, old_one=aside)
+            self._connection = self._open()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def record(self, job: Job) -> None:
+        """Remember a job as it is now; the same job again replaces what was known of it."""
+        with self._lock:
+            self._db.execute(_UPSERT, _values(job))
+
+    def record_requeued(self, job_id: str, new_id: str) -> None:
+        with self._lock:
+            self._db.execute("UPDATE jobs SET requeued_as = ? WHERE id = ?", (new_id, job_id))
+
+    def forget(self, job_id: str) -> None:
+        """A claim that did not happen leaves no history."""
+        with self._lock:
+            self._db.execute("DELETE FROM jobs WHERE id = ?", (job_id,))
+
+    def find(self, job_id: str) -> Row | None:
+        rows = self._rows("WHERE id = ?", (job_id,))
+        return rows[0] if rows else None
+
+    def jobs(
+        self, *, folder: str | None = None, states: Iterable[str] = (), limit: int = 100, before: str = "~"
+    ) -> list[Row]:
+        """The newest first, at most `limit`, older than the id `before`."""
+        chosen = tuple(states)
+        where = ["id < ?"] + (["folder = ?"] if folder else [])
+        if chosen:
+            where.append(f"state IN ({', '.join('?' * len(chosen))})")
+        values = (before, *((folder,) if folder else ()), *chosen, limit)
+        return self._rows(f"WHERE {' AND '.join(where)} ORDER BY id DESC LIMIT ?", values)
+
+    def counts(self, folder: str) -> dict[str, int]:
+        """How many jobs of each state a folder has had."""
+        with self._lock:
+            rows = self._db.execute("SELECT state, count(*) FROM jobs WHERE folder = ? GROUP BY state", (folder,))
+            return {state: count for state, count in rows.fetchall()}
+
+    def unfinished(self, folder: str) -> list[str]:
+        """Ids of jobs that the index believes are still under way."""
+        final = tuple(str(state) for state in FINAL)
+        with self._lock:
+            rows = self._db.execute(
+                f"SELECT id FROM jobs WHERE folder = ? AND state NOT IN ({', '.join('?' * len(final))})",
+                (folder, *final),
+            ).fetchall()
+        return [row[0] for row in rows]
+
+    def set_state(self, job_id: str, state: str, wall: float) -> None:
+        with self._lock:
+            self._db.execute("UPDATE jobs SET state = ?, finished_wall = ? WHERE id = ?", (state, wall, job_id))
+
+    def mark_clean_stop(self, incarnation: str) -> None:
+        """Nothing that this process left unfinished died with it: no attempt is to be counted."""
+        with self._lock:
+            self._db.execute("INSERT OR REPLACE INTO marks VALUES (?, ?)", (_STOPPED, incarnation))
+
+    def stopped_cleanly(self, incarnation: str) -> bool:
+        with self._lock:
+            row = self._db.execute("SELECT value FROM marks WHERE name = ?", (_STOPPED,)).fetchone()
+        return bool(row) and row[0] == incarnation
+
+    @property
+    def _db(self) -> sqlite3.Connection:
+        if self._connection is None:
+            raise RuntimeError("the journal is not open")
+        return self._connection
+
+    def _open(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
+        try:
+            os.chmod(self._path, 0o600)
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = FULL")
+            connection.executescript(_SCHEMA)
+            connection.execute("SELECT 1 FROM jobs LIMIT 1")
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _rows(self, clause: str, values: tuple[object, ...]) -> list[Row]:
+        columns = ", ".join([*_COLUMNS, "requeued_as"])
+        with self._lock:
+            rows = self._db.execute(f"SELECT {columns} FROM jobs {clause}", values).fetchall()
+        return [_row(row) for row in rows]
+
+
+def _values(job: Job) -> tuple[object, ...]:
+    problem = job.problem
+    return (
+        job.id, job.folder, os.fsencode(job.name), os.fsencode(job.relative_dir), str(job.state),
+        job.attempts, job.suspect, job.sha256, job.stamp.size,
+        json.dumps([result.target.path for result in job.results]),
+        json.dumps(asdict(job.filed_as)) if job.filed_as else None,
+        problem and problem.reason, problem and problem.message, problem and problem.what_to_do,
+        job.claimed_wall, job.finished_wall,
+    )  # fmt: skip
+
+
+def _row(row: tuple[object, ...]) -> Row:
+    values = dict(zip([*_COLUMNS, "requeued_as"], row, strict=True))
+    filed_as = values["filed_as"]
+    return Row(
+        **values  # type: ignore[arg-type]
+        | {
+            "name": os.fsdecode(values["name"]),  # type: ignore[arg-type]
+            "relative_dir": os.fsdecode(values["relative_dir"]),  # type: ignore[arg-type]
+            "suspect": bool(values["suspect"]),
+            "results": tuple(json.loads(str(values["results"]))),
+            "filed_as": Place(**json.loads(str(filed_as))) if filed_as else None,
+        }
+    )

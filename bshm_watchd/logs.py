@@ -1,0 +1,51 @@
+"""The log: one event a line, fixed text first, then fields. File names are escaped before they get here or here."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import Any
+
+_LOGGER = logging.getLogger("bshm_watchd")
+_FIELDS = "fields"
+
+
+def info(event: str, **fields: Any) -> None:
+    _LOGGER.info(event, extra={_FIELDS: fields})
+
+
+def warning(event: str, **fields: Any) -> None:
+    _LOGGER.warning(event, extra={_FIELDS: fields})
+
+
+def error(event: str, exception: BaseException | None = None, **fields: Any) -> None:
+    _LOGGER.error(event, exc_info=exception, extra={_FIELDS: fields})
+
+
+def shown(text: str) -> str:
+    """A file name as one printable line: control characters and bytes that are no UTF-8 stand as escapes."""
+    readable = text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in readable)
+
+
+def start(level: int = logging.INFO) -> None:
+    """Log to standard error from now on."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_Lines("%(asctime)s %(levelname)s %(message)s"))
+    _LOGGER.handlers[:] = [handler]
+    _LOGGER.setLevel(level)
+    _LOGGER.propagate = False
+
+
+class _Lines(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        fields: dict[str, Any] = getattr(record, _FIELDS, {})
+        record = logging.makeLogRecord(record.__dict__ | {"levelname": record.levelname.lower()})
+        record.msg = " ".join([shown(record.getMessage()), *(f"{key}={_value(v)}" for key, v in fields.items())])
+        record.args = ()
+        return super().format(record)
+
+
+def _value(value: Any) -> str:
+    text = shown(str(value))
+    return f'"{text}"' if " " in text or not text else text

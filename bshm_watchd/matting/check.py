@@ -1,0 +1,77 @@
+"""Does an installed bundle give what it should? Hashes, loading, and its golden pictures within their bounds."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from bshm_watchd.errors import ConfigError, WatchdError
+from bshm_watchd.matting.batcher import Batcher
+from bshm_watchd.matting.decoding import Refused, decode_picture
+from bshm_watchd.matting.photo import Photo
+from bshm_watchd.matting.runtime import make_runtime
+
+if TYPE_CHECKING:
+    from bshm_watchd.config import ModelSettings
+    from bshm_watchd.matting.bundle import Bundle, GoldenPicture
+    from bshm_watchd.matting.photo import Pixels
+
+_MAX_PIXELS = 4_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was checked; `difference` and `bound` are mean absolute differences of alpha, 0 to 1."""
+
+    bundle: str
+    what: str
+    passed: bool
+    message: str
+    difference: float | None = None
+    bound: float | None = None
+
+
+def check_bundle(bundle: Bundle, settings: ModelSettings) -> list[Finding]:
+    """Everything there is to check, in order; stops where going on makes no sense. Raises nothing of its own."""
+    name = bundle.manifest.name
+    if damages := bundle.damages():
+        return [Finding(name, "files", False, damage) for damage in damages]
+    files = Finding(name, "files", True, f"every sha256 is right (files: {len(bundle.manifest.files)})")
+    with ExitStack() as stack:
+        try:
+            batcher = stack.enter_context(Batcher(make_runtime(bundle, settings), bundle, 1, 0))
+        except WatchdError as error:
+            return [files, Finding(name, "loads", False, str(error))]
+        precision: Literal["f32", "bf16"] = "bf16" if settings.precision == "bf16" else "f32"
+        loads = Finding(name, "loads", True, "loaded and warmed up")
+        return [files, loads, *(_check_golden(bundle, golden, batcher, precision) for golden in bundle.manifest.golden)]
+
+
+def _check_golden(
+    bundle: Bundle, golden: GoldenPicture, batcher: Batcher, precision: Literal["f32", "bf16"]
+) -> Finding:
+    expected = read_picture(bundle.path(golden.matte)).pixels[:, :, 0]
+    actual = batcher.matte(read_picture(bundle.path(golden.picture)))
+    bound = golden.mean_difference[precision]
+    difference = float(np.abs(actual.astype(np.int16) - expected).mean()) / 255
+    message = f"alpha differs by {difference:.5f} on average at {precision}, allowed are {bound:g}"
+    return Finding(bundle.manifest.name, golden.picture, difference <= bound, message, difference, bound)
+
+
+def read_picture(path: Path) -> Photo:
+    """A picture of our own (its hash was checked), decoded in this process."""
+    made: list[Pixels] = []
+
+    def allocate(height: int, width: int) -> Pixels:
+        made.append(np.empty((height, width, 3), np.uint8))
+        return made[0]
+
+    try:
+        decode_picture(memoryview(path.read_bytes()), _MAX_PIXELS, allocate)
+    except Refused as error:
+        raise ConfigError([f"{path}: {error.detail}"]) from error
+    return Photo(made[0])

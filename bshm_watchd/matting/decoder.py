@@ -1,0 +1,262 @@
+"""Decoding in child processes: a picture that crashes, hangs or eats memory takes a child with it, not the daemon."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import mmap
+import os
+import queue
+import signal
+import socket
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Protocol, Self
+
+from bshm_watchd.errors import RejectedPhoto, WatchdError
+from bshm_watchd.matting.decode_child import DECODED, PACKET_BYTES, REASONS, REPLY, REQUEST
+from bshm_watchd.matting.photo import Photo
+
+_PHOTOS_PER_CHILD = 500
+_SEALS = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW
+_LAST_WORDS_BYTES = 2000
+
+
+class Decoder(Protocol):
+    def decode(self, source_fd: int, size_bytes: int) -> Photo:
+        """Decode the photo that `source_fd` holds from offset 0 on, whatever its file offset; it stays open.
+
+        Returns upright 8-bit RGB, read-only. Callable from any thread; blocks until a decoder is free.
+        Raises `RejectedPhoto` (reasons `broken`, `too_large`, `not_a_photo`) when the photo is at fault,
+        `DecoderDied` when the attempt ended without an answer, `OSError` when the machine has no descriptor or
+        memory left. Whatever was raised, the next call works. The same bytes give the same answer.
+        """
+        ...
+
+
+class DecoderDied(WatchdError):
+    """The decoding process died or overran its time on this photo. Other photos are not touched."""
+
+
+class DecoderClosed(WatchdError):
+    """The decoder is closing: the photo was not decoded and is not to blame."""
+
+
+class ChildDecoder:
+    """At most `children` decodes at a time, each in its own process; use as a context manager.
+
+    A child is replaced after `photos_per_child` photos, when it dies, and when it takes longer than
+    `timeout_seconds`. Idle children sleep in the kernel.
+    """
+
+    def __init__(
+        self, children: int, max_pixels: int, timeout_seconds: float, photos_per_child: int = _PHOTOS_PER_CHILD
+    ) -> None:
+        self._children = children
+        self._max_pixels = max_pixels
+        self._timeout_seconds = timeout_seconds
+        self._photos_per_child = photos_per_child
+        # A slot belongs to the thread that took it from here; None wakes the takers of a closed decoder.
+        self._free: queue.LifoQueue[_Slot | None] = queue.LifoQueue()
+        self._slots: list[_Slot] = []
+        self._closing = False  # set once, by the thread that closes
+        self._spawner = ThreadPoolExecutor(1, "decoder-spawner")
+
+    def __repr__(self) -> str:
+        alive = sum(slot.child is not None and slot.child.alive() for slot in self._slots)
+        return f"<ChildDecoder {alive}/{self._children} children alive, {self._free.qsize()} free>"
+
+    def __enter__(self) -> Self:
+        with contextlib.ExitStack() as stack:
+            stack.callback(self.__exit__)
+            for _ in range(self._children):
+                self._slots.append(_Slot(self._spawn()))
+                self._free.put(self._slots[-1])
+            stack.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Ends every child, also those at work; callers that wait for one get `DecoderClosed`."""
+        self._closing = True
+        self._spawner.shutdown()
+        for slot in self._slots:
+            if slot.child is not None:
+                slot.child.process.kill()  # whoever holds the slot is woken by the end of the socket and returns it
+        for _slot in self._slots:
+            self._retire(self._free.get())
+        self._free.put(None)
+
+    def decode(self, source_fd: int, size_bytes: int) -> Photo:
+        slot = self._free.get()
+        try:
+            child = self._ready_child(slot)
+            return self._decode_in(child, source_fd, size_bytes)
+        except DecoderDied as error:
+            self._retire(slot)
+            if self._closing:
+                raise DecoderClosed("the decoder closed during the decode") from error
+            raise
+        finally:
+            self._free.put(slot)
+
+    def _decode_in(self, child: _Child, source_fd: int, size_bytes: int) -> Photo:
+        target_fd = os.memfd_create("bshm-watchd-pixels", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+        try:
+            reply = child.ask(source_fd, size_bytes, target_fd, self._timeout_seconds)
+            return self._photo(reply, target_fd)
+        finally:
+            os.close(target_fd)
+
+    def _ready_child(self, slot: _Slot | None) -> _Child:
+        """The slot's child, or a new one where that is used up or died while nobody needed it."""
+        if slot is not None and (slot.child is None or not self._usable(slot.child)):
+            self._retire(slot)
+            slot.child = self._spawn()
+        # Asked after the child stands in its slot: the closing thread either saw it there, or is seen here.
+        if slot is None or slot.child is None or self._closing:
+            raise DecoderClosed("the decoder is closing")
+        return slot.child
+
+    def _usable(self, child: _Child) -> bool:
+        return child.alive() and child.photos < self._photos_per_child
+
+    def _retire(self, slot: _Slot | None) -> None:
+        if slot is not None and slot.child is not None:
+            slot.child.end()
+            slot.child = None
+
+    def _spawn(self) -> _Child:
+        """In a thread that lives as long as the decoder: the kernel kills a child with the *thread* that made it."""
+        try:
+            return self._spawner.submit(_start_child, self._max_pixels, self._timeout_seconds).result()
+        except RuntimeError as error:
+            raise DecoderClosed("the decoder is closing") from error
+
+    def _photo(self, reply: bytes, target_fd: int) -> Photo:
+        if len(reply) < REPLY.size or reply[0] >= len(REASONS):
+            raise DecoderDied("the decoding process gave an answer that makes no sense")
+        status, height, width = REPLY.unpack_from(reply)
+        if status != DECODED:
+            detail = "".join(c for c in reply[REPLY.size :].decode(errors="replace") if c.isprintable())
+            raise rejection(REASONS[status], height, width, self._max_pixels, detail)
+        return map_photo(target_fd, height, width, self._max_pixels)
+
+
+def rejection(reason: str, height: int, width: int, max_pixels: int, detail: str) -> RejectedPhoto:
+    message, what_to_do = _REJECTIONS[reason]
+    facts = {
+        "detail": detail,
+        "size": f"{width} x {height} pixels",
+        "limit": f"{max_pixels / 1e6:g} megapixels",
+    }
+    return RejectedPhoto(reason, message.format(**facts), what_to_do.format(**facts))
+
+
+_REJECTIONS = {
+    "broken": (
+        "The photo is damaged and cannot be read to its end ({detail}).",
+        "Copy it again from the camera or card. If that does not help, open it in an image editor and save it anew.",
+    ),
+    "too_large": (
+        "The photo has {size}; at most {limit} are allowed.",
+        "Save a smaller copy and drop that, or ask your administrator to raise limits.max_pixels.",
+    ),
+    "not_a_photo": (
+        "The file is not a photo of a known kind ({detail}), whatever its name says.",
+        "Save it as JPEG or PNG and drop it again.",
+    ),
+}
+
+
+def map_photo(target_fd: int, height: int, width: int, max_pixels: int) -> Photo:
+    """Map what the child wrote, without a copy; it is unmapped when the last array on it dies.
+
+    Sealed first and measured then: a child that lies about the size, or shrinks the file later, would otherwise
+    end this process with SIGBUS at a pixel that does not exist.
+    """
+    import numpy as np
+
+    size_bytes = height * width * 3
+    fcntl.fcntl(target_fd, fcntl.F_ADD_SEALS, _SEALS)
+    if not 0 < height * width <= max_pixels or os.fstat(target_fd).st_size != size_bytes:
+        raise DecoderDied("the decoding process gave another size than it said")
+    flags = mmap.MAP_SHARED | mmap.MAP_POPULATE
+    pixels = mmap.mmap(target_fd, size_bytes, flags=flags, prot=mmap.PROT_READ)
+    return Photo(np.frombuffer(pixels, np.uint8).reshape(height, width, 3))
+
+
+@dataclass(slots=True)
+class _Slot:
+    child: _Child | None
+
+
+@dataclass(slots=True)
+class _Child:
+    """One decoding process. Belongs to whoever holds its slot; others may look at `process`, and kill it."""
+
+    process: subprocess.Popen[bytes]
+    socket: socket.socket
+    stderr_fd: int
+    photos: int = field(default=0)
+
+    def alive(self) -> bool:
+        return self.process.poll() is None
+
+    def ask(self, source_fd: int, size_bytes: int, target_fd: int, timeout_seconds: float) -> bytes:
+        """One request and its reply. Raises `DecoderDied` at the end of the process or of its time."""
+        self.photos += 1
+        os.ftruncate(self.stderr_fd, 0)
+        os.lseek(self.stderr_fd, 0, os.SEEK_SET)  # the child writes at this same offset
+        try:
+            socket.send_fds(self.socket, [REQUEST.pack(size_bytes)], [source_fd, target_fd])
+            self.socket.settimeout(timeout_seconds)
+            reply = self.socket.recv(PACKET_BYTES)
+        except TimeoutError as error:
+            raise DecoderDied(f"decoding took longer than {timeout_seconds:g} seconds and was stopped") from error
+        except (BrokenPipeError, ConnectionResetError) as error:
+            raise DecoderDied(self._last_words()) from error
+        if not reply:
+            raise DecoderDied(self._last_words())
+        return reply
+
+    def _last_words(self) -> str:
+        """How the process ended, with the last line it wrote."""
+        code = self.process.wait()
+        how = f"with exit status {code}" if code >= 0 else f"by {signal.Signals(-code).name}"
+        start = max(0, os.fstat(self.stderr_fd).st_size - _LAST_WORDS_BYTES)
+        written = os.pread(self.stderr_fd, _LAST_WORDS_BYTES, start)
+        lines = written.decode(errors="replace").strip().splitlines()
+        return f"the decoding process ended {how}" + (f": {lines[-1]}" if lines else "")
+
+    def end(self) -> None:
+        self.process.kill()
+        self.process.wait()
+        self.socket.close()
+        os.close(self.stderr_fd)
+
+
+def _start_child(max_pixels: int, timeout_seconds: float) -> _Child:
+    """Returns at once; the child loads its codecs while the parent goes on, and answers when it is ready."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    # What the codecs print goes to memory: it names no photo, and standard error belongs to the daemon's own lines.
+    stderr_fd = os.memfd_create("bshm-watchd-decoder-stderr", os.MFD_CLOEXEC)
+    arguments = [str(theirs.fileno()), str(max_pixels), str(timeout_seconds)]
+    try:
+        process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "bshm_watchd.matting.decode_child", *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=stderr_fd,
+            pass_fds=[theirs.fileno()],
+            start_new_session=True,
+            cwd="/",
+        )
+    except OSError:
+        ours.close()
+        os.close(stderr_fd)
+        raise
+    finally:
+        theirs.close()
+    return _Child(process, ours, stderr_fd)

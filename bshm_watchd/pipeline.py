@@ -1,0 +1,341 @@
+"""SPINE 2. One photo, top to bottom: decode, matte, render, publish, file.
+
+`process` starts wherever the job's record says it stands, so the way after a crash is the ordinary way. Whatever goes
+wrong with a photo is that photo's: `run` sorts it into one outcome and raises nothing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bshm_watchd import logs, retry
+from bshm_watchd.clock import Clock
+from bshm_watchd.delivery import sidecar
+from bshm_watchd.delivery.names import Names, done_place, names, troubled_place
+from bshm_watchd.disk import claim, filing, original, owner, publish, record
+from bshm_watchd.disk.folder import HotFolder
+from bshm_watchd.errors import (
+    OwnershipLost,
+    PhotoChanged,
+    PlaceUnavailable,
+    ProgramEnding,
+    RejectedPhoto,
+    RuntimeBroken,
+    place_error,
+)
+from bshm_watchd.jobs import Job, Place, Problem, State
+from bshm_watchd.journal import Journal
+from bshm_watchd.matting.decoder import Decoder
+from bshm_watchd.matting.photo import Photo
+
+_TROUBLED = {State.REJECTING: "rejected", State.FAILING: "failed"}
+_ENDS = {State.PUBLISHED: State.DONE, State.REJECTING: State.REJECTED, State.FAILING: State.FAILED}
+
+
+class Matter(Protocol):
+    """Makes mattes: the one place where photos meet in batches. Called from many threads."""
+
+    def matte(self, photo: Photo) -> NDArray[np.uint8]:
+        """Alpha, uint8 H x W of the photo's own size. Raises this photo's own error, or `RuntimeBroken`."""
+        ...
+
+
+Render = Callable[[str, NDArray[np.uint8], NDArray[np.uint8]], bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The job is over: done, rejected, failed or released."""
+
+    job: Job
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """An attempt failed of the photo's own; it is tried again at `job.retry_wall`."""
+
+    job: Job
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """The place failed, not the photo: the folder is held, the job goes on where its record stands."""
+
+    job: Job
+    error: PlaceUnavailable
+
+
+@dataclass(frozen=True, slots=True)
+class LetGo:
+    """The folder has another owner now: the job is theirs."""
+
+    job: Job
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """The model is broken: the process must end. The job goes on after a restart."""
+
+    job: Job
+    error: RuntimeBroken
+
+
+Outcome = Ended | Retry | Waiting | LetGo | Broken
+
+
+class Pipeline:
+    """Shared by all workers; holds no state of a job (that is in its record) but the names it has spoken for."""
+
+    def __init__(
+        self, folders: Mapping[str, HotFolder], decoder: Decoder, matter: Matter, render: Render, journal: Journal,
+        us: owner.Owner, clock: Clock, max_attempts: int,
+    ) -> None:  # fmt: skip
+        self._folders = folders
+        self._decoder = decoder
+        self._matter = matter
+        self._render = render
+        self._journal = journal
+        self._us = us
+        self._clock = clock
+        self._max_attempts = max_attempts
+        self._spoken_for = _SpokenFor()
+
+    def run(self, job: Job) -> Outcome:
+        """Process a job and say how it went. Never raises: one photo never fails another."""
+        course = _Course(self._folders[job.folder], job, self._journal, self._clock)
+        try:
+            return self._run(course)
+        except OwnershipLost as error:
+            return LetGo(course.job, str(error))
+        except RuntimeBroken as error:
+            return Broken(course.job, error)
+        except PlaceUnavailable as error:
+            return Waiting(self._refunded(course), error)
+        except ProgramEnding as error:
+            return Waiting(self._refunded(course), PlaceUnavailable("ending", str(error)))
+        except OSError as error:
+            unexpected = PlaceUnavailable("unexpected", f"{job.folder}: {error}")
+            return Waiting(self._refunded(course), place_error(error) or unexpected)
+        finally:
+            self._spoken_for.release(job.id)
+
+    def process(self, course: _Course) -> None:
+        if course.job.state is State.CLAIMED:
+            self._make(course)
+        if course.job.state is State.PUBLISHING:
+            self._publish(course)
+        self._file(course)
+
+    def _make(self, course: _Course) -> None:
+        if course.job.problem is not None:  # seen at intake: nothing of it is decoded
+            return course.move(State.REJECTING)
+        with original.read(course.folder, course.job) as source:
+            course.move(State.RUNNING, sha256=source.sha256, ran_in=self._us.incarnation)
+            photo = self._decoder.decode(source.fd, source.size_bytes)
+        alpha = self._matter.matte(photo)
+        number, chosen = self._choose(course, first=1)
+        results = tuple(
+            publish.write_temporary(
+                course.folder, course.job, index, output.kind, target, self._render(output.kind, photo.pixels, alpha)
+            )
+            for index, (output, target) in enumerate(zip(course.job.plan.outputs, chosen.targets, strict=True))
+        )
+        return course.move(
+            State.PUBLISHING, results=results, number=number, filed_as=chosen.filed, suspect=False, retry_wall=0.0
+        )
+
+    def _publish(self, course: _Course) -> None:
+        for index in range(len(course.job.results)):
+            owner.check(course.folder, self._us)
+            self._publish_one(course, index)
+        course.move(State.PUBLISHED)
+
+    def _publish_one(self, course: _Course, index: int) -> None:
+        while True:
+            try:
+                return publish.publish(course.folder, course.job.results[index])
+            except FileExistsError:
+                self._renumber(course, index)
+
+    def _file(self, course: _Course) -> None:
+        owner.check(course.folder, self._us)
+        if course.job.state is State.PUBLISHED and course.job.filed_as is None:
+            filing.delete_original(course.folder, course.job)
+        else:
+            self._file_original(course)
+        course.finish(_ENDS[course.job.state])
+
+    def _file_original(self, course: _Course) -> None:
+        while True:
+            place = course.job.filed_as or self._speak_for_filed(course, first=1)
+            try:
+                if course.job.problem is not None:
+                    note = sidecar.content(course.job, self._clock.wall())
+                    filing.write_sidecar(course.folder, course.job, place, note)
+                return filing.file_original(course.folder, course.job, place)
+            except FileExistsError:
+                if course.job.problem is not None:
+                    filing.remove_sidecar(course.folder, course.job.id, place)
+                self._speak_for_filed(course, first=course.job.number + 1)
+
+    def _run(self, course: _Course) -> Outcome:
+        try:
+            self.process(course)
+        except (PlaceUnavailable, OwnershipLost, RuntimeBroken, ProgramEnding):
+            raise
+        except PhotoChanged as error:
+            logs.info("released: the photo changed", **course.fields, why=error)
+            return Ended(course.release())
+        except RejectedPhoto as error:
+            self._give_up(course, State.REJECTING, Problem(error.reason, error.message, error.what_to_do))
+        except Exception as error:
+            if _is_of_the_place(error):
+                raise
+            if course.job.state not in (State.CLAIMED, State.RUNNING):
+                logs.error("a finished result can't be published or filed", error, **course.fields)
+                raise PlaceUnavailable("unexpected", f"{course.job.folder}: {error}") from error
+            if self._attempt_failed(course, error):
+                return Retry(course.job)
+        return Ended(course.job)
+
+    def _attempt_failed(self, course: _Course, error: Exception) -> bool:
+        """Count a failed attempt. True when the job waits for another, False when it was filed under failed/."""
+        attempts = course.job.attempts + 1
+        logs.warning("attempt failed", **course.fields, attempts=attempts, why=f"{type(error).__name__}: {error}")
+        if course.job.state is State.CLAIMED:
+            course.move(State.RUNNING, ran_in=self._us.incarnation)
+        if retry.given_up(attempts, self._max_attempts):
+            problem = Problem(
+                "attempts_used_up",
+                f"the photo could not be processed: {error}",
+                "see the daemon's log for this job; try again with: bshm-watchd jobs requeue " + course.job.id,
+            )
+            self._give_up(course, State.FAILING, problem, attempts=attempts)
+            return False
+        self._discard(course)
+        retry_wall = self._clock.wall() + retry.retry_seconds(attempts)
+        course.move(State.CLAIMED, attempts=attempts, retry_wall=retry_wall, suspect=False)
+        return True
+
+    def _give_up(self, course: _Course, state: State, problem: Problem, **changes: Any) -> None:
+        self._discard(course)
+        course.move(state, problem=problem, **changes)
+        self._file(course)
+
+    def _refunded(self, course: _Course) -> Job:
+        """The place failed while the photo was in work: back to claimed, as far as the place still takes it."""
+        if course.job.state is State.RUNNING:
+            with contextlib.suppress(PlaceUnavailable, OSError):
+                self._discard(course)
+                course.move(State.CLAIMED)
+        if course.job.state is State.RUNNING:
+            return replace(course.job, state=State.CLAIMED)
+        return course.job
+
+    def _discard(self, course: _Course) -> None:
+        publish.discard_temporaries(course.folder, course.job, names(course.job, 1).targets)
+
+    def _choose(self, course: _Course, first: int) -> tuple[int, Names]:
+        """The smallest number whose names are all free, on the disk and among the jobs under way."""
+        for number in itertools.count(first):
+            chosen = names(course.job, number)
+            if self._is_free(course, chosen.places):
+                return number, chosen
+        raise AssertionError("unreachable: numbers do not end")
+
+    def _is_free(self, course: _Course, places: tuple[Place, ...]) -> bool:
+        if not all(publish.is_free(course.folder, place) for place in places):
+            return False
+        return self._spoken_for.add(course.job.id, {(course.job.folder, place) for place in places})
+
+    def _renumber(self, course: _Course, first_index: int) -> None:
+        """Somebody took a name: the results not yet published and the original take the next number, committed."""
+        number, chosen = self._choose(course, course.job.number + 1)
+        results = tuple(
+            result if index < first_index else replace(result, target=chosen.targets[index])
+            for index, result in enumerate(course.job.results)
+        )
+        course.commit(replace(course.job, number=number, results=results, filed_as=chosen.filed))
+
+    def _speak_for_filed(self, course: _Course, first: int) -> Place:
+        for number in itertools.count(first):
+            place = self._filed_place(course.job, number)
+            if self._is_free(course, (place,)):
+                course.commit(replace(course.job, number=number, filed_as=place))
+                return place
+        raise AssertionError("unreachable: numbers do not end")
+
+    def _filed_place(self, job: Job, number: int) -> Place:
+        directory = _TROUBLED.get(job.state)
+        place = done_place(job, number) if directory is None else troubled_place(job, directory, number)
+        assert place is not None
+        return place
+
+
+class _Course:
+    """One job on its way: the newest committed job, and how a move is committed. Belongs to one worker."""
+
+    def __init__(self, folder: HotFolder, job: Job, journal: Journal, clock: Clock) -> None:
+        self.folder = folder
+        self.job = job
+        self._journal = journal
+        self._clock = clock
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        return {"JOB_ID": self.job.id, "HOT_FOLDER": self.job.folder, "photo": self.job.relative}
+
+    def move(self, state: State, **changes: Any) -> None:
+        self.commit(self.job.moved(state, **changes))
+        logs.info(str(state), **self.fields)
+
+    def commit(self, job: Job) -> None:
+        """The record first: it is the truth; the index may lag behind it."""
+        with self.folder.work(job.id) as work_fd:
+            record.write(self.folder.disk, work_fd, job)
+        self.job = job
+        self._journal.record(job)
+
+    def finish(self, state: State) -> None:
+        self.job = self.job.moved(state, finished_wall=self._clock.wall())
+        self._journal.record(self.job)
+        claim.drop_work(self.folder, self.job)
+        problem = {"why": self.job.problem.reason} if self.job.problem else {}
+        logs.info(str(state), **self.fields, **problem)
+
+    def release(self) -> Job:
+        self.job = claim.release(self.folder, self.job)
+        self._journal.forget(self.job.id)
+        return self.job
+
+
+class _SpokenFor:
+    """Names that jobs under way have chosen, so that two of them do not choose the same."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()  # guards _names; never held during a disk call
+        self._names: dict[tuple[str, Place], str] = {}
+
+    def add(self, job_id: str, names: set[tuple[str, Place]]) -> bool:
+        with self._lock:
+            if any(self._names.get(name, job_id) != job_id for name in names):
+                return False
+            self._names.update(dict.fromkeys(names, job_id))
+            return True
+
+    def release(self, job_id: str) -> None:
+        with self._lock:
+            self._names = {name: job for name, job in self._names.items() if job != job_id}
+
+
+def _is_of_the_place(error: Exception) -> bool:
+    return isinstance(error, OSError) and place_error(error) is not None

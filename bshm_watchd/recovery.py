@@ -1,0 +1,130 @@
+"""What a start finds in the work directories, and who is to blame for the last end. Runs before anything else.
+
+Every work directory is brought to a state that `pipeline.process` can go on from; a second recovery changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+
+from bshm_watchd import logs, retry
+from bshm_watchd.clock import Clock
+from bshm_watchd.delivery.names import names
+from bshm_watchd.disk import claim, publish, record
+from bshm_watchd.disk.folder import WORK, HotFolder
+from bshm_watchd.jobs import Job, Plan, Problem, Stamp, State, is_id
+from bshm_watchd.journal import Journal
+
+
+def recover(folder: HotFolder, journal: Journal, clock: Clock, today: Plan, known: frozenset[str]) -> list[Job]:
+    """The unfinished jobs of a folder, but those the daemon knows of. Raises `OSError` and the like."""
+    with folder.below(WORK) as work_fd:
+        found = [entry.name for entry in folder.disk.entries(work_fd) if entry.is_directory and is_id(entry.name)]
+    jobs = [
+        job for job_id in sorted(set(found) - known) if (job := _recover_one(folder, clock, today, job_id)) is not None
+    ]
+    for job in jobs:
+        journal.record(job)
+        logs.info("recovered", JOB_ID=job.id, HOT_FOLDER=job.folder, photo=job.relative, state=job.state)
+    _close_rows(folder, journal, clock, {*found, *known})
+    return jobs
+
+
+def judge(jobs: Iterable[Job], stopped_cleanly: Callable[[str], bool], max_attempts: int) -> list[Job]:
+    """Pure: who is to blame when the process died while jobs ran.
+
+    A clean stop blames nobody. A job that ran alone lost an attempt. Of several that ran together each becomes a
+    suspect, which costs nothing but that it runs alone from now on. Returns the jobs that changed.
+    """
+    found = list(jobs)
+    return [
+        _blamed(job, stopped_cleanly(job.ran_in), _ran_alone(job, found), max_attempts)
+        for job in found
+        if job.state is State.RUNNING
+    ]
+
+
+def commit(folder: HotFolder, journal: Journal, jobs: Iterable[Job]) -> None:
+    """Make a judgement durable, before any of these jobs runs again."""
+    for job in jobs:
+        publish.discard_temporaries(folder, job, names(job, 1).targets)
+        with folder.work(job.id) as work_fd:
+            record.write(folder.disk, work_fd, job)
+        journal.record(job)
+
+
+def _blamed(job: Job, clean: bool, alone: bool, max_attempts: int) -> Job:
+    if clean:
+        return job.moved(State.CLAIMED)
+    if not alone:
+        return job.moved(State.CLAIMED, suspect=True)
+    attempts = job.attempts + 1
+    if not retry.given_up(attempts, max_attempts):
+        return job.moved(State.CLAIMED, attempts=attempts, suspect=True)
+    problem = Problem(
+        "ended_the_program",
+        "the program ended unexpectedly each time while it processed this photo, and nothing else",
+        "open the photo and save it again under a new name; if that one fails too, report it with the photo",
+    )
+    return job.moved(State.FAILING, attempts=attempts, problem=problem)
+
+
+def _ran_alone(job: Job, found: list[Job]) -> bool:
+    """A suspect always runs alone. Others: nobody else ran in that process when it died (or is marked for it)."""
+    if job.suspect:
+        return True
+    together = [one for one in found if one.ran_in == job.ran_in and (one.state is State.RUNNING or one.suspect)]
+    return len(together) == 1
+
+
+def _recover_one(folder: HotFolder, clock: Clock, today: Plan, job_id: str) -> Job | None:
+    with folder.work(job_id) as work_fd:
+        try:
+            job = record.read(folder.disk, work_fd)
+        except record.TornRecord as error:
+            logs.warning("a job's record is damaged", JOB_ID=job_id, why=error)
+            job = None
+        if job is None:
+            job = _adopted(folder, clock, today, job_id, work_fd)
+        elif job.state is State.CLAIMING and folder.disk.exists(work_fd, claim.original_name(job)):
+            job = claim.confirm(folder, job, work_fd)
+    if job is None or job.state in (State.CLAIMING, State.RELEASED):
+        claim.drop_work(folder, job or _nameless(folder, today, job_id))
+        return None
+    return job if job.folder == folder.settings.name else replace(job, folder=folder.settings.name)
+
+
+def _adopted(folder: HotFolder, clock: Clock, today: Plan, job_id: str, work_fd: int) -> Job | None:
+    """A work directory without a readable record: its original gets a new job with today's plan."""
+    originals = [
+        entry.name
+        for entry in folder.disk.entries(work_fd)
+        if entry.is_regular and entry.name not in (record.NAME, f".{record.NAME}.tmp")
+    ]
+    if not originals:
+        return None
+    stamp = Stamp.of(folder.disk.lstat(work_fd, originals[0]))
+    nameless = _nameless(folder, today, job_id)
+    job = replace(nameless, name=originals[0], stamp=stamp, claimed_wall=clock.wall(), state=State.CLAIMED)
+    record.write(folder.disk, work_fd, job)
+    return job
+
+
+def _nameless(folder: HotFolder, today: Plan, job_id: str) -> Job:
+    return Job(job_id, folder.settings.name, "", "", Stamp(0, 0, 0, 0, 0), 0.0, today)
+
+
+def _close_rows(folder: HotFolder, journal: Journal, clock: Clock, present: set[str]) -> None:
+    """Rows of jobs whose work directory is gone: only their last line of history was lost."""
+    for job_id in journal.unfinished(folder.settings.name):
+        if job_id in present:
+            continue
+        row = journal.find(job_id)
+        if row is not None and row.state in (State.PUBLISHING, State.PUBLISHED):
+            journal.set_state(job_id, State.DONE, clock.wall())
+        elif row is not None and row.state in (State.REJECTING, State.FAILING):
+            ended = State.REJECTED if row.state == State.REJECTING else State.FAILED
+            journal.set_state(job_id, ended, clock.wall())
+        else:
+            journal.forget(job_id)

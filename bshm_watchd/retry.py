@@ -1,0 +1,24 @@
+"""Pure: when a job or a held folder is tried again, or that it is given up."""
+
+from __future__ import annotations
+
+import math
+
+_FIRST_RETRY_SECONDS = 5.0
+_LAST_RETRY_SECONDS = 300.0
+_FIRST_HOLD_SECONDS = 1.0
+_LAST_HOLD_SECONDS = 60.0
+
+
+def given_up(attempts: int, max_attempts: int) -> bool:
+    return attempts >= max_attempts
+
+
+def retry_seconds(attempts: int) -> float:
+    """How long after its `attempts`-th failed attempt a job waits: 5, 10, 20 ... at most 300 seconds."""
+    return min(_FIRST_RETRY_SECONDS * math.pow(2, attempts - 1), _LAST_RETRY_SECONDS)
+
+
+def hold_seconds(failures: int) -> float:
+    """How long a held folder waits after its `failures`-th failed probe: 1, 2, 4 ... at most 60 seconds."""
+    return min(_FIRST_HOLD_SECONDS * math.pow(2, failures - 1), _LAST_HOLD_SECONDS)

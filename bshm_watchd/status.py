@@ -1,0 +1,50 @@
+"""What readers see: a frozen picture of the daemon at one moment."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from typing import Any
+
+
+class FolderMode(StrEnum):
+    STARTING = "starting"  # not yet attached
+    WATCHING = "watching"
+    HELD = "held"  # disk full, no permission: work waits and resumes by itself
+    UNREACHABLE = "unreachable"  # the root is missing, another one, or does not answer
+    OWNED_ELSEWHERE = "owned_elsewhere"  # another daemon works on it
+
+
+@dataclass(frozen=True, slots=True)
+class FolderStatus:
+    name: str
+    path: str
+    state: FolderMode
+    reason: str
+    waiting: int  # photos in drop/ that are not claimed yet, settled or not
+    in_flight: int
+    retrying: int  # claimed, waiting for their next attempt or for the place
+    oldest_waiting_seconds: float | None
+    not_photos: int
+    left: int  # waiting photos that can't be taken as they are (empty, hard-linked, unreadable)
+    events: bool  # whether hints come in; if not, scanning alone finds the photos
+    done: int
+    rejected: int
+    failed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    state: str  # starting | idle | busy | degraded | draining
+    ready: bool
+    version: str
+    pid: int
+    since: str
+    model: str
+    device: str
+    in_flight_bytes: int
+    finished: int  # jobs ended since the start
+    folders: tuple[FolderStatus, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)

@@ -1,0 +1,164 @@
+"""How the parts are put together, and taken apart in reverse."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from bshm_watchd import logs
+from bshm_watchd.answers import Answers
+from bshm_watchd.clock import Clock, SystemClock
+from bshm_watchd.config import HotFolderSettings, Settings
+from bshm_watchd.daemon import Daemon, Once, Seams
+from bshm_watchd.disk.folder import HotFolder
+from bshm_watchd.disk.ops import Disk
+from bshm_watchd.disk.owner import Owner
+from bshm_watchd.disk.watched import WatchedDisk
+from bshm_watchd.events import Answered, Hinted, Inbox, ModelFailed, ModelReady, StopAsked
+from bshm_watchd.folder_calls import FolderCalls
+from bshm_watchd.folder_state import FolderState
+from bshm_watchd.instance import only_instance
+from bshm_watchd.intake.probe import ignore_lease_signals
+from bshm_watchd.jobs import new_id
+from bshm_watchd.journal import JOURNAL_NAME, Journal
+from bshm_watchd.ops.control import ControlServer
+from bshm_watchd.pipeline import Pipeline
+from bshm_watchd.schedule import Schedule
+from bshm_watchd.threads import FolderThread, WorkerThreads
+
+if TYPE_CHECKING:
+    from bshm_watchd.matting.batcher import Batcher
+    from bshm_watchd.matting.bundle import Bundle
+    from bshm_watchd.matting.runtime import Runtime
+
+CONTROL = "control.sock"
+_DETACH_SECONDS = 3.0
+
+
+@contextlib.contextmanager
+def open_daemon(settings: Settings, once: Once | None = None) -> Iterator[Daemon]:
+    """A daemon, ready for `run`. Raises `ConfigError` or `InstanceRunning`; on the way out all is put back."""
+    from bshm_watchd.matting.batcher import Batcher
+    from bshm_watchd.matting.bundle import find_bundle
+    from bshm_watchd.matting.decoder import ChildDecoder
+    from bshm_watchd.matting.runtime import make_runtime
+
+    clock, inbox, cores = SystemClock(), Inbox(), len(os.sched_getaffinity(0))
+    us = Owner.this_process(new_id(clock.wall()), clock.wall())
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(only_instance(settings.state_dir))
+        bundle = find_bundle(settings.model.bundle, settings.state_dir)
+        runtime = make_runtime(bundle, settings.model)
+        batcher = Batcher(runtime, bundle, settings.batch.max_size, settings.batch.max_wait_ms / 1000)
+        journal = stack.enter_context(Journal(settings.state_dir / JOURNAL_NAME, clock))
+        ignore_lease_signals()
+        stack.enter_context(_signals_to(inbox))
+        decoder = ChildDecoder(cores, settings.limits.max_pixels, settings.limits.decode_seconds)
+        stack.enter_context(decoder)
+        stack.enter_context(_loading(batcher, runtime, bundle, settings.batch.max_size, inbox))
+
+        disks = {folder.name: WatchedDisk(Disk(), clock) for folder in settings.hot_folders}
+        trees = {f.name: HotFolder(disks[f.name], f, settings.state_dir) for f in settings.hot_folders}
+        states = [
+            stack.enter_context(_folder(folder, trees[folder.name], settings, journal, inbox, us, clock))
+            for folder in settings.hot_folders
+        ]
+        pipeline = _pipeline(trees, decoder, batcher, journal, us, clock, settings)
+        schedule = _schedule(states, pipeline, inbox, settings, clock)
+        answers = Answers(bundle.manifest.name, str(runtime), clock.wall())
+        seams = Seams(inbox, clock, journal, lambda name: disks[name].oldest_call(), answers)
+        daemon = Daemon(states, schedule, seams, settings.limits.max_attempts, 2 * cores, once)
+        stack.enter_context(ControlServer(settings.state_dir / CONTROL, inbox.put, journal))
+        yield daemon
+        journal.mark_clean_stop(us.incarnation)
+        _detach(states, inbox, clock)
+
+
+@contextlib.contextmanager
+def _loading(batcher: Batcher, runtime: Runtime, bundle: Bundle, max_size: int, inbox: Inbox) -> Iterator[None]:
+    """Load and warm up the model beside everything else that a start does; it is closed on the way out."""
+    started = threading.Event()
+
+    def load() -> None:
+        try:
+            batcher.__enter__()
+            started.set()
+            logs.info("model ready", bundle=bundle.manifest.name, runtime=runtime)
+            inbox.put(ModelReady(runtime.streams * min(max_size, runtime.max_batch)))
+        except Exception as error:  # noqa: BLE001  carried to the main thread, which ends the program
+            inbox.put(ModelFailed(error))
+
+    thread = threading.Thread(target=load, name="model-loader", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        thread.join()
+        if started.is_set():
+            batcher.__exit__(None, None, None)
+
+
+@contextlib.contextmanager
+def _folder(
+    folder: HotFolderSettings, tree: HotFolder, settings: Settings, journal: Journal, inbox: Inbox, us: Owner,
+    clock: Clock,
+) -> Iterator[FolderState]:  # fmt: skip
+    def hint(relative: str | None) -> None:
+        inbox.put(Hinted(folder.name, relative))
+
+    from bshm_watchd.delivery.render import cost_bytes
+
+    calls = FolderCalls(tree, settings.limits, hint, journal, us, clock, cost_bytes)
+    with FolderThread(folder.name, inbox.put) as hand:
+        yield FolderState(folder, calls, hand, journal.counts(folder.name))
+
+
+def _pipeline(
+    trees: dict[str, HotFolder], decoder: object, batcher: Batcher, journal: Journal, us: Owner, clock: Clock,
+    settings: Settings,
+) -> Pipeline:  # fmt: skip
+    from bshm_watchd.delivery.render import render
+
+    return Pipeline(trees, decoder, batcher, render, journal, us, clock, settings.limits.max_attempts)  # type: ignore[arg-type]
+
+
+def _schedule(
+    states: list[FolderState], pipeline: Pipeline, inbox: Inbox, settings: Settings, clock: Clock
+) -> Schedule:
+    from bshm_watchd.delivery.render import cost_bytes
+
+    return Schedule(states, WorkerThreads(pipeline.run, inbox.put), settings.limits, cost_bytes, clock)
+
+
+@contextlib.contextmanager
+def _signals_to(inbox: Inbox) -> Iterator[None]:
+    before = {
+        number: signal.signal(number, lambda received, _: inbox.put(StopAsked(received)))
+        for number in (signal.SIGTERM, signal.SIGINT)
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _detach(states: list[FolderState], inbox: Inbox, clock: Clock) -> None:
+    """Give up the folders; one that does not answer is left to its record, which names a dead process then."""
+    waiting = {state.settings.name for state in states}
+    for state in states:
+        state.hand.ask("detach", state.calls.detach)
+    deadline = clock.monotonic() + _DETACH_SECONDS
+    while waiting and (left := deadline - clock.monotonic()) > 0:
+        for event in inbox.take(left):
+            match event:
+                case Answered(folder, "detach", _, error):
+                    waiting.discard(folder)
+                    if error is not None:
+                        logs.warning("the folder could not be given up", HOT_FOLDER=folder, why=error)
+                case _:
+                    pass

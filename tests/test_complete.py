@@ -1,0 +1,156 @@
+from __future__ import annotations
+
+import io
+import os
+import time
+
+import numpy as np
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from bshm_watchd.intake.complete import BLOCK_BYTES, TAIL_BYTES, Inspection, Verdict, inspect
+from tests.support.pictures import EOI, SOI, chunk, frame, jpeg, png, scan, segment
+
+
+class Reading:
+    """A file in memory that counts what is read of it."""
+
+    def __init__(self, content: bytes) -> None:
+        self.content = content
+        self.bytes_read = 0
+        self.longest = 0
+
+    def __call__(self, offset: int, length: int) -> bytes:
+        assert offset >= 0 and length >= 0
+        found = self.content[offset : offset + length]
+        self.bytes_read += len(found)
+        self.longest = max(self.longest, length)
+        return found
+
+
+def judge(content: bytes) -> Inspection:
+    return inspect(Reading(content), len(content))
+
+
+def encoded(kind: str, **options: object) -> bytes:
+    noise = np.random.default_rng(1).integers(0, 256, (90, 120, 3), dtype=np.uint8)
+    out = io.BytesIO()
+    Image.fromarray(noise).save(out, kind, **options)
+    return out.getvalue()
+
+
+WHOLE = {
+    "jpeg": (jpeg(), 64, 48),
+    "png": (png(), 64, 48),
+    "real jpeg": (encoded("JPEG"), 120, 90),
+    "progressive": (encoded("JPEG", progressive=True), 120, 90),
+    "restart markers": (encoded("JPEG", restart_marker_blocks=2), 120, 90),
+    "real png": (encoded("PNG"), 120, 90),
+    "thumbnail inside": (jpeg(app1=b"Exif\0\0" + jpeg(16, 12)), 64, 48),
+    "fill bytes": (SOI + b"\xff\xff" + frame(64, 48) + scan(b"\1\xff\0\xff\xd0\2") + b"\xff\xff\xd9", 64, 48),
+    "motion photo": (jpeg() + b"\0\0\0\x18ftypmp42" + b"film" * 99, 64, 48),
+    "tables between": (SOI + frame(64, 48, 0xC2) + scan(b"\1") + segment(0xC4, EOI) + scan(b"\2") + EOI, 64, 48),
+    "a block's worth": (jpeg(coded_bytes=BLOCK_BYTES * 3), 64, 48),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", WHOLE)
+def test_a_whole_photo_is_complete_and_its_size_known(name: str) -> None:
+    content, width, height = WHOLE[name]
+    found = judge(content)
+    assert (found.verdict, found.width, found.height, found.zero_tail) == (Verdict.COMPLETE, width, height, False)
+    assert found.kind == ("png" if "png" in name else "jpeg")
+
+
+@pytest.mark.parametrize("name", ["jpeg", "png", "progressive", "restart markers", "thumbnail inside", "real png"])
+def test_no_beginning_of_a_photo_is_complete(name: str) -> None:
+    content = WHOLE[name][0]
+    for length in range(1, len(content), 7 if len(content) > 2000 else 1):
+        assert judge(content[:length]).verdict is Verdict.INCOMPLETE, length
+    assert judge(content[:-1]).verdict is Verdict.INCOMPLETE
+
+
+@pytest.mark.parametrize("name", ["jpeg", "png", "progressive"])
+def test_a_preallocated_photo_is_incomplete_until_its_last_byte(name: str) -> None:
+    content = WHOLE[name][0]
+    for length in (0, 3, 30, len(content) // 2, len(content) - 1):
+        found = judge(content[:length] + bytes(len(content) - length))
+        assert found.verdict is Verdict.INCOMPLETE, length
+
+
+@pytest.mark.parametrize("size", [0, 1, 8, 5000])
+def test_nothing_but_zeros_is_incomplete(size: int) -> None:
+    assert judge(bytes(size)).verdict is Verdict.INCOMPLETE
+
+
+@pytest.mark.parametrize(
+    "content", [b"hello", b"RIFF\0\0\0\0WEBP", b"\0\0\0\x18ftypheic", b"II*\0", b"%PDF-1.4", b"\xff\xd9"]
+)
+def test_a_foreign_beginning_is_not_a_photo(content: bytes) -> None:
+    assert judge(content).verdict is Verdict.NOT_A_PHOTO
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        SOI + frame(64, 48) + EOI,  # tables only
+        SOI + scan(b"\1\2") + EOI,  # no frame
+        SOI + segment(0xE0, b"") [:2] + b"\0\1" + EOI,  # a length that points backwards
+        png().replace(b"IHDR\0\0\0@", b"IHDR\0\0\0A"),  # its checksum is wrong
+        png()[:33] + chunk(b"IEND", b""),  # no picture
+        png()[:33] + b"\xff\xff\xff\xffIDAT" + b"x" * 50,
+    ],
+)  # fmt: skip
+def test_what_lacks_a_part_is_incomplete(content: bytes) -> None:
+    assert judge(content).verdict is Verdict.INCOMPLETE
+
+
+def test_zeros_after_the_end_mark_are_told() -> None:
+    assert judge(jpeg() + bytes(TAIL_BYTES)) == Inspection(Verdict.COMPLETE, "jpeg", 64, 48, zero_tail=True)
+    assert not judge(jpeg() + bytes(TAIL_BYTES - 1)).zero_tail
+
+
+def test_a_file_is_read_once_in_blocks() -> None:
+    reading = Reading(jpeg(coded_bytes=BLOCK_BYTES * 5 + 3))
+    assert inspect(reading, len(reading.content)).verdict is Verdict.COMPLETE
+    assert reading.bytes_read <= len(reading.content) + TAIL_BYTES
+    assert reading.longest <= BLOCK_BYTES
+
+
+def test_a_file_that_shrinks_while_it_is_read_is_incomplete() -> None:
+    content = jpeg(coded_bytes=BLOCK_BYTES * 3)
+    assert inspect(Reading(content[: BLOCK_BYTES * 2]), len(content)).verdict is Verdict.INCOMPLETE
+
+
+def test_ten_megabytes_take_no_time_to_speak_of() -> None:
+    content = SOI + frame(6000, 4000) + scan(os.urandom(10_000_000).replace(b"\xff", b"\xff\x00")) + EOI
+    begun = time.perf_counter()
+    assert judge(content).verdict is Verdict.COMPLETE
+    assert time.perf_counter() - begun < 0.5  # about 0.01 s; a loop over bytes takes seconds
+
+
+@pytest.mark.parametrize("content", [SOI + b"\xff\xe0\0\2" * 600_000, png()[:33] + chunk(b"teXt", b"") * 600_000])
+def test_a_file_of_empty_parts_is_given_up_soon(content: bytes) -> None:
+    begun = time.perf_counter()
+    assert judge(content).verdict is Verdict.INCOMPLETE
+    assert time.perf_counter() - begun < 10
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.sampled_from([b"", SOI + b"\xff", png()[:33], jpeg()[:40]]), st.binary(max_size=3000))
+@example(jpeg()[:-2], b"\xff")
+def test_any_bytes_come_to_a_verdict_within_the_file(head: bytes, rest: bytes) -> None:
+    reading = Reading(head + rest)
+    assert isinstance(inspect(reading, len(reading.content)), Inspection)
+    assert reading.bytes_read <= len(reading.content) + TAIL_BYTES
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.sampled_from(["jpeg", "png", "progressive"]), st.data())
+def test_a_damaged_photo_comes_to_a_verdict(name: str, data: st.DataObject) -> None:
+    content = bytearray(WHOLE[name][0])
+    for _ in range(3):
+        content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
+    assert isinstance(judge(bytes(content)), Inspection)
