@@ -274,8 +274,11 @@ class Daemon:
         if any(folder.in_flight for folder in self._answering):
             return False
         self._rescan_after_last_job()
+        patience = min(
+            once.wait_seconds, max((f.settings.settle_max_seconds for f in self._watching if f.left), default=0)
+        )
         if all(folder.is_idle for folder in self._watching) and len(self._watching) == len(self.folders):
-            return True
+            return now - self._progress_at >= patience  # an empty file may be one that is about to grow
         return now - self._progress_at >= once.wait_seconds
 
     def _rescan_after_last_job(self) -> None:
@@ -291,7 +294,7 @@ class Daemon:
     def _once_exit(self) -> int:
         if any(folder.mode is FolderMode.OWNED_ELSEWHERE for folder in self.folders.values()):
             return EXIT_OWNED
-        if any(not folder.is_idle or folder.mode is not FolderMode.WATCHING for folder in self.folders.values()):
+        if any(f.left or not f.is_idle or f.mode is not FolderMode.WATCHING for f in self.folders.values()):
             return EXIT_LEFT
         return EXIT_SOME_REJECTED if self.tally.count(State.REJECTED, State.FAILED) else EXIT_FINE
 

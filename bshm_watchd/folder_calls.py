@@ -93,8 +93,8 @@ class FolderCalls:
             self._listen()
         with self._folder.root() as root_fd:
             looked = self._intake.look(root_fd, hints, started, scan=scan)
+            self._tell_news(looked)
             offers = self._intake.take(root_fd, wanted, self._clock.monotonic())
-        self._tell_news(looked)
         return Seen(looked, offers, self._clock.monotonic() - started, self._hears())
 
     def claim(self, offer: Offer, cost_bytes: int, too_large: Problem | None) -> Job:
@@ -167,6 +167,7 @@ class FolderCalls:
         if self._watch is not None:
             self._watch.watcher.stop()
         where = file_system(str(self.settings.path))
+        self._folder.stable_inodes = where.stable_inodes
         self._watch = _Watch(
             Intake(
                 self._folder.disk, self.settings, self._limits, self._clock,

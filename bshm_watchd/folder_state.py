@@ -89,9 +89,14 @@ class FolderState:
 
     @property
     def is_idle(self) -> bool:
-        """Nothing of this folder is known to be left: asked by a run that ends when all is done."""
+        """Nothing can be done here now: asked by a run that ends when all is done."""
         busy = self.in_flight or self.unfinished or self.offers or self.call or self.hints or self.scan_asked
-        return not busy and self.waiting == 0
+        return not busy and self.waiting == self.left
+
+    @property
+    def left(self) -> int:
+        """Waiting photos that can't be taken as they are: empty, hard-linked, unreadable."""
+        return self.seen.looked.left if self.seen else 0
 
     @property
     def unfinished(self) -> int:

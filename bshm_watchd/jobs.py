@@ -58,9 +58,10 @@ class Stamp:
     def of(cls, status: os.stat_result) -> Stamp:
         return cls(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
 
-    def same_content(self, other: Stamp) -> bool:
-        """Equal but for ctime, which a rename changes."""
-        return replace(self, ctime_ns=0) == replace(other, ctime_ns=0)
+    def same_content(self, other: Stamp, *, stable_inodes: bool = True) -> bool:
+        """Equal but for ctime, which a rename changes, and for made-up inode numbers (CIFS without serverino)."""
+        changes = {"ctime_ns": 0} if stable_inodes else {"ctime_ns": 0, "device": 0, "inode": 0}
+        return replace(self, **changes) == replace(other, **changes)
 
 
 @dataclass(frozen=True, slots=True)

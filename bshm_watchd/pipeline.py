@@ -306,9 +306,11 @@ class _Course:
         self._journal.record(job)
 
     def finish(self, state: State) -> None:
-        self.job = self.job.moved(state, finished_wall=self._clock.wall())
-        self._journal.record(self.job)
-        claim.drop_work(self.folder, self.job)
+        """The index first, then the work directory goes: a crash in between finds nothing to do but that."""
+        ended = self.job.moved(state, finished_wall=self._clock.wall())
+        self._journal.record(ended)
+        claim.drop_work(self.folder, ended)
+        self.job = ended
         problem = {"why": self.job.problem.reason} if self.job.problem else {}
         logs.info(str(state), **self.fields, **problem)
 

@@ -20,7 +20,11 @@ from bshm_watchd.journal import Journal
 def recover(folder: HotFolder, journal: Journal, clock: Clock, today: Plan, known: frozenset[str]) -> list[Job]:
     """The unfinished jobs of a folder, but those the daemon knows of. Raises `OSError` and the like."""
     with folder.below(WORK) as work_fd:
-        found = [entry.name for entry in folder.disk.entries(work_fd) if entry.is_directory and is_id(entry.name)]
+        found = [
+            entry.name
+            for entry in folder.disk.entries(work_fd)
+            if is_id(entry.name) and entry.is_dir(follow_symlinks=False)
+        ]
     jobs = [
         job for job_id in sorted(set(found) - known) if (job := _recover_one(folder, clock, today, job_id)) is not None
     ]
@@ -100,7 +104,7 @@ def _adopted(folder: HotFolder, clock: Clock, today: Plan, job_id: str, work_fd:
     originals = [
         entry.name
         for entry in folder.disk.entries(work_fd)
-        if entry.is_regular and entry.name not in (record.NAME, f".{record.NAME}.tmp")
+        if entry.is_file(follow_symlinks=False) and entry.name not in (record.NAME, f".{record.NAME}.tmp")
     ]
     if not originals:
         return None

@@ -119,6 +119,11 @@ def test_a_file_is_read_once_in_blocks() -> None:
     assert reading.longest <= BLOCK_BYTES
 
 
+def test_an_end_mark_on_the_edge_of_a_block_is_found() -> None:
+    around = BLOCK_BYTES - len(jpeg(coded_bytes=0))
+    assert all(judge(jpeg(coded_bytes=around + shift)).verdict is Verdict.COMPLETE for shift in range(-3, 4))
+
+
 def test_a_file_that_shrinks_while_it_is_read_is_incomplete() -> None:
     content = jpeg(coded_bytes=BLOCK_BYTES * 3)
     assert inspect(Reading(content[: BLOCK_BYTES * 2]), len(content)).verdict is Verdict.INCOMPLETE

@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import socket
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -104,6 +105,17 @@ def test_a_broken_disk_is_not_an_empty_folder(tmp_path: Path) -> None:
     fd = os.open(tmp_path, os.O_RDONLY)
     with pytest.raises(OSError, match="Input/output"):
         scan(Forbidding(), fd, set())
+    os.close(fd)
+
+
+def test_a_drop_that_may_not_be_listed_is_not_an_empty_one(tmp_path: Path) -> None:
+    class Closed(Disk):
+        def entries(self, dir_fd: int) -> Iterator[os.DirEntry[str]]:
+            raise PermissionError(13, "Permission denied")
+
+    fd = os.open(tmp_path, os.O_RDONLY)
+    with pytest.raises(PermissionError):
+        scan(Closed(), fd, set())
     os.close(fd)
 
 

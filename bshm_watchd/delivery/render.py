@@ -26,8 +26,8 @@ def cost_bytes(height: int, width: int, kinds: Iterable[str]) -> int:
 
     Counts its decoding, its matting, and its results rendered one at a time, each written before the next is begun.
     """
-    per_pixel = max(_DECODING, _HELD + max(_KINDS[kind].bytes_per_pixel for kind in kinds))
-    return _FIXED_BYTES + height * width * per_pixel
+    rendering = _HELD + max(_KINDS[kind].bytes_per_pixel for kind in kinds)
+    return _FIXED_BYTES + height * width * max(_DECODING, rendering)
 
 
 def _cutout(pixels: Bytes, alpha: Bytes) -> bytes:

@@ -46,7 +46,9 @@ def _take(folder: HotFolder, job: Job, work_fd: int, source: Place) -> Job:
     disk = folder.disk
     try:
         with folder.below(source.directory) as from_fd:
-            if not Stamp.of(disk.lstat(from_fd, source.name)).same_content(job.stamp):
+            if not Stamp.of(disk.lstat(from_fd, source.name)).same_content(
+                job.stamp, stable_inodes=folder.stable_inodes
+            ):
                 return job.moved(State.RELEASED)
             disk.replace(from_fd, source.name, work_fd, original_name(job))
             disk.fsync(work_fd)
@@ -64,7 +66,7 @@ def confirm(folder: HotFolder, job: Job, work_fd: int) -> Job:
     """After the rename: is what we hold what settled? Else it goes back to its name."""
     status = folder.disk.lstat(work_fd, original_name(job))
     stamp = Stamp.of(status)
-    if not stamp.same_content(job.stamp) or status.st_nlink > 1:
+    if not stamp.same_content(job.stamp, stable_inodes=folder.stable_inodes) or status.st_nlink > 1:
         return put_back(folder, job, work_fd)
     job = job.moved(State.CLAIMED, stamp=stamp)
     record.write(folder.disk, work_fd, job)

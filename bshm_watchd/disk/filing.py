@@ -16,7 +16,11 @@ SIDECAR_SUFFIX = ".error.json"
 def file_original(folder: HotFolder, job: Job, place: Place) -> None:
     """Move the original to its filed name; `FileExistsError` when that is taken. Nothing to do when it has left."""
     disk = folder.disk
-    with folder.work(job.id) as work_fd:
+    with contextlib.ExitStack() as stack:
+        try:
+            work_fd = stack.enter_context(folder.work(job.id))
+        except FileNotFoundError:  # filed, and its work directory removed, by an earlier try
+            return
         if not disk.exists(work_fd, original_name(job)):
             return
         with folder.directory(place) as dir_fd:

@@ -60,6 +60,7 @@ class HotFolder:
         # Written by `attach` alone, on the folder's thread, while no job of the folder runs; read by all.
         self._identities: dict[str, _Identity] = {}
         self._mismatches: set[str] = set()
+        self.stable_inodes = True  # false where the file system makes inode numbers up
 
     def attach(self, output_roots: frozenset[str], *, adopt: bool = False) -> None:
         """Check that every root is the one we know (or is new), and make what is missing in it.

@@ -11,7 +11,6 @@ import errno
 import os
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 CHANGES = (
     "mkdir",
@@ -32,15 +31,6 @@ _NO_FOLLOW = os.O_NOFOLLOW | os.O_CLOEXEC
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One name in a directory, as the directory itself tells it (no stat)."""
-
-    name: str
-    is_directory: bool
-    is_regular: bool
-
-
 class Disk:
     """The real disk. All methods raise `OSError` and nothing else; the caller sorts it."""
 
@@ -56,10 +46,10 @@ class Disk:
         """Open for reading without following a link, waiting for a fifo or becoming a terminal's owner."""
         return os.open(name, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | _NO_FOLLOW, dir_fd=dir_fd)
 
-    def entries(self, dir_fd: int) -> Iterator[Entry]:
+    def entries(self, dir_fd: int) -> Iterator[os.DirEntry[str]]:
+        """The names in a directory; what they are is asked of each entry, and needs no further call as a rule."""
         with os.scandir(dir_fd) as listing:
-            for item in listing:
-                yield Entry(item.name, item.is_dir(follow_symlinks=False), item.is_file(follow_symlinks=False))
+            yield from listing
 
     def lstat(self, dir_fd: int, name: str) -> os.stat_result:
         return os.lstat(name, dir_fd=dir_fd)

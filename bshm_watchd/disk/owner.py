@@ -67,7 +67,7 @@ def acquire(folder: HotFolder, us: Owner, *, take: bool = False) -> None:
     content = json.dumps(asdict(us)).encode()
     with folder.private() as fd, _locked(fd):
         try:
-            create_record(disk, fd, _NAME, content, f".owner.{us.incarnation}.tmp")
+            create_record(disk, fd, _NAME, content, ".owner.tmp")
         except FileExistsError:
             owner = _read_owner(folder, fd)
             if owner is not None and not take and owner.incarnation != us.incarnation and not owner.is_dead(us):

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Iterator
 from functools import wraps
 from typing import Any
 
 from bshm_watchd.clock import Clock
-from bshm_watchd.disk.ops import CHANGES, Disk, Entry
+from bshm_watchd.disk.ops import CHANGES, Disk
 
 _LOOKS = ("open_root", "open_directory", "open_file", "lstat", "exists", "read_at", "free_bytes")
 _ENTRIES_A_CALL = 256
@@ -29,7 +30,7 @@ class WatchedDisk(Disk):
         """The monotonic start of the oldest call that has not come back; None when there is none."""
         return min(list(self._started.values()), default=None)
 
-    def entries(self, dir_fd: int) -> Iterator[Entry]:
+    def entries(self, dir_fd: int) -> Iterator[os.DirEntry[str]]:
         thread = threading.get_ident()
         try:
             for count, entry in enumerate(self._disk.entries(dir_fd)):

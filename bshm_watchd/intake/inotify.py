@@ -35,7 +35,7 @@ def observe(drop_path: str, tell: Callable[[FileSystemEvent], None], lost: Calla
 
     Raises `OSError` with everything undone. `stop()` and `join()` of what is returned end all its threads.
     """
-    queue = _Queue(lost)
+    queue = EventQueue(lost)
     queue.start()
     observer = _Observer(queue)
     try:
@@ -55,7 +55,7 @@ class _Teller(FileSystemEventHandler):
         self._tell(event)
 
 
-class _Queue(InotifyFD):
+class EventQueue(InotifyFD):
     """One folder's inotify descriptor and the thread that reads it."""
 
     def __init__(self, lost: Callable[[], None]) -> None:
@@ -70,7 +70,7 @@ class _Queue(InotifyFD):
 
 
 class _Observer(BaseObserver):
-    def __init__(self, queue: _Queue) -> None:
+    def __init__(self, queue: EventQueue) -> None:
         super().__init__(InotifyEmitter, inotify_fd=queue)
         self._queue = queue
 

@@ -258,8 +258,8 @@ class Intake:
             return []
         if offer is None:
             return []
-        unchanged = self._comparable(stamp) == self._tracker.stamp(path) and Stamp.of(after) == stamp
-        if not unchanged or after.st_nlink > 1:
+        seen = {self._tracker.stamp(path), self._comparable(stamp), self._comparable(Stamp.of(after))}
+        if len(seen) > 1:
             self._tracker.restart(path, now)
             return []
         return [offer]

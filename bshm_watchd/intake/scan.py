@@ -6,7 +6,7 @@ import errno
 from collections.abc import Container
 from dataclasses import dataclass, field
 
-from bshm_watchd.disk.ops import Disk, Entry
+from bshm_watchd.disk.ops import Disk
 from bshm_watchd.disk.walk import open_below
 from bshm_watchd.intake.kinds import Sort, is_walked, sort_name
 
@@ -26,7 +26,7 @@ class Scan:
 
 
 def scan(disk: Disk, drop_fd: int, known: Container[str], *, others_too: bool = False) -> Scan:
-    """Walk drop/. `known` paths are taken as they are; with `others_too` regular files of any kind are photos to be.
+    """Walk drop/. A regular file at a `known` path is a photo to be; with `others_too` one of any kind is.
 
     Symlinks, fifos, sockets and devices are never photos, whatever their name: they count as others. A directory
     that vanishes meanwhile is empty. Raises `OSError` when drop/ itself can't be listed, or the place is at fault.
@@ -50,9 +50,9 @@ def _list(disk: Disk, fd: int, directory: str, known: Container[str], others_too
     prefix, photos, below, others = f"{directory}/" if directory else "", found.photos, [], 0
     for entry in disk.entries(fd):
         path = prefix + entry.name
-        if path in known or _is_photo(entry, others_too):
+        if entry.is_file(follow_symlinks=False) and (path in known or _is_photo(entry.name, others_too)):
             photos.add(path)
-        elif entry.is_directory:
+        elif entry.is_dir(follow_symlinks=False):
             below.append(path)
         elif sort_name(entry.name) is not Sort.IGNORED:
             others += 1
@@ -61,10 +61,8 @@ def _list(disk: Disk, fd: int, directory: str, known: Container[str], others_too
     return _walked(below, found)
 
 
-def _is_photo(entry: Entry, others_too: bool) -> bool:
-    if not entry.is_regular:
-        return False
-    sort = sort_name(entry.name)
+def _is_photo(name: str, others_too: bool) -> bool:
+    sort = sort_name(name)
     return sort is Sort.CANDIDATE or (others_too and sort is Sort.OTHER)
 
 

@@ -29,6 +29,8 @@ from bshm_watchd.jobs import Stamp
 # A file that does not get ready (empty, half, linked twice) is looked at ever more rarely, but at least this often.
 _RARELY_SECONDS = 10.0
 _SHORTEST_PAUSE_SECONDS = 0.05
+# A long stillness is looked at in between: a change is noticed soon enough to settle within one rescan more.
+_OFTEN_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,12 +256,12 @@ class SettleTracker:
             track.needed = self._quiet.free_seconds
         track.stamp, track.since, track.hinted = stamp, now, False
         self._move(track, Phase.WATCHED)
-        self._plan(path, track, now + track.needed)
+        self._plan(path, track, now + min(track.needed, _OFTEN_SECONDS))
 
     def _still(self, path: str, track: Track, now: float, wall: float) -> Step:
         assert track.stamp is not None
         if now < track.since + track.needed:
-            self._plan(path, track, track.since + track.needed)
+            self._plan(path, track, min(track.since + track.needed, now + _OFTEN_SECONDS))
             return Step.WAIT
         if track.stamp.size == 0:
             self._plan_rarely(path, track, now)

@@ -28,7 +28,7 @@ class Watcher(Protocol):
     - Directories are never named: whatever happens to one is None. What is lost and known to be lost is None.
     - After `stop` returns there are no more hints. `stop` may be called at any time, also twice.
     - A watcher follows the directory it started on, wherever that is moved to: whoever sees that drop/ has become
-      another directory stops this one and starts a new one. A watcher is started once.
+      another directory stops it and starts it again, which may be done as often as needed.
     """
 
     def start(self, drop_path: str, put_hint: PutHint) -> None:

@@ -64,7 +64,9 @@ def decode_picture(content: memoryview, max_pixels: int, allocate: Allocate) -> 
     `allocate` is called once, with the upright size, and only when that is within `max_pixels`. Raises `Refused`.
     """
     kind = _kind_of(content)
-    header = kind.read_header(content)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about damaged metadata, which is no reason to refuse or to speak
+        header = kind.read_header(content)
     if header.height * header.width > max_pixels:
         raise Refused("too_large", "more pixels than allowed", *header.upright_size())
     target = allocate(*header.upright_size())
@@ -117,12 +119,10 @@ def _jpeg_header(content: memoryview) -> Header:
 def _opened_jpeg(content: memoryview) -> Image.Image:
     """Pillow's reading of the markers up to the first scan; no pixel is decoded."""
     Image.MAX_IMAGE_PIXELS = None  # our own limit applies, on the header and before any allocation
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            return Image.open(io.BytesIO(content), formats=("JPEG",))
-        except _BAD_HEADER as error:
-            raise Refused("broken", "damaged JPEG header") from error
+    try:
+        return Image.open(io.BytesIO(content), formats=("JPEG",))
+    except _BAD_HEADER as error:
+        raise Refused("broken", "damaged JPEG header") from error
 
 
 def _is_plain_jpeg(content: memoryview) -> bool:

@@ -85,7 +85,9 @@ def test_an_orientation_that_does_not_exist_turns_nothing(decoder: Decoder, orie
     assert decode(decoder, jpeg(exif=turned(orientation))).pixels.shape == (61, 43, 3)
 
 
-@pytest.mark.parametrize("exif", [b"Exif\0\0", b"Exif\0\0MM\0*\xff\xff\xff\xff", b"Exif\0\0II*\0\x08\0\0\0\xff\xff\x12"])
+@pytest.mark.parametrize(
+    "exif", [b"Exif\0\0", b"Exif\0\0MM\0*\xff\xff\xff\xff", b"Exif\0\0II*\0\x08\0\0\0\xff\xff\x12"]
+)
 def test_damaged_metadata_fails_no_photo(decoder: Decoder, exif: bytes) -> None:
     assert decode(decoder, jpeg(exif=exif)).pixels.shape == (61, 43, 3)
 

@@ -79,6 +79,16 @@ def test_a_watcher_is_alive_from_its_start_to_its_stop(watcher: Watcher, hints: 
     assert not watcher.alive()
 
 
+def test_a_stopped_watcher_starts_again(watcher: Watcher, hints: Hints, tmp_path: Path) -> None:
+    for name in ("first", "second"):
+        (tmp_path / name).mkdir()
+        watcher.start(str(tmp_path / name), hints)
+        assert watcher.alive()
+        (tmp_path / name / f"{name}.jpg").write_bytes(b"x")
+        assert isinstance(watcher, PollWatcher) or hints.until(f"{name}.jpg")
+        watcher.stop()
+
+
 def test_a_watcher_may_be_stopped_twice_and_before_it_started(watcher: Watcher, hints: Hints, tmp_path: Path) -> None:
     watcher.stop()
     watcher.start(str(tmp_path), hints)
@@ -221,9 +231,9 @@ def _is_inotify(name: str) -> bool:
 def test_lost_events_ask_for_a_scan(hints: Hints, tmp_path: Path) -> None:
     from watchdog.observers.inotify_c import InotifyConstants, InotifyEvent, Mask, WatchDescriptor
 
-    from bshm_watchd.intake.inotify import _Queue
+    from bshm_watchd.intake.inotify import EventQueue
 
-    lost = _Queue(lambda: hints(None))
+    lost = EventQueue(lambda: hints(None))
     lost.handle_event(InotifyEvent(WatchDescriptor(-1), Mask(InotifyConstants.IN_Q_OVERFLOW), 0, b""))
     assert hints.queue.get_nowait() is None
     lost.start()

@@ -63,7 +63,7 @@ def arithmetic_bundle(longest_side: int = 10_000, **model: float) -> Bundle:
 
 @functools.cache
 def u2netp_bundle() -> Bundle:
-    """The bundle u2netp: from $BSHM_WATCHD_TEST_STATE, else fetched once into pytest's cache; else the test is skipped."""
+    """The bundle u2netp: of $BSHM_WATCHD_TEST_STATE, else fetched once into pytest's cache; else the test skips."""
     state_dir = Path(os.environ.get("BSHM_WATCHD_TEST_STATE") or _CACHE)
     try:
         return find_bundle("u2netp", state_dir)

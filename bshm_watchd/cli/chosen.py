@@ -1,0 +1,65 @@
+"""Which configuration a command works with: the one named by --config, else the default one."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+if TYPE_CHECKING:
+    from bshm_watchd.config import Settings
+
+
+def config_path(context: typer.Context) -> Path:
+    from bshm_watchd.config import default_config_path
+
+    named: Path | None = context.obj
+    return named or default_config_path()
+
+
+def settings(context: typer.Context) -> Settings:
+    """Raises `ConfigError` with all problems."""
+    from bshm_watchd.config import load
+
+    return load(config_path(context))
+
+
+def settings_if_any(context: typer.Context) -> Settings | None:
+    """None where nothing was named and nothing is there yet."""
+    return None if context.obj is None and not config_path(context).exists() else settings(context)
+
+
+def state_dir(context: typer.Context) -> Path:
+    """Where a daemon would be asked, or its journal read: also known without a configuration."""
+    from bshm_watchd.config import default_state_dir
+
+    chosen = settings_if_any(context)
+    return chosen.state_dir if chosen else default_state_dir()
+
+
+def make_state_dir(path: Path) -> None:
+    """As the daemon makes it. Raises `ConfigError`."""
+    from bshm_watchd.errors import ConfigError
+
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        message = f"state_dir {path}: {error.strerror}; make it writable for this user or set state_dir"
+        raise ConfigError([message]) from error
+
+
+def folder_name(context: typer.Context, name: str) -> str:
+    """`name`, if it is a configured hot folder's; a usage error that suggests a close one otherwise."""
+    return one_of(name, [folder.name for folder in settings(context).hot_folders], "hot folder")
+
+
+def one_of(name: str, known: Iterable[str], what: str) -> str:
+    names = list(known)
+    if name in names:
+        return name
+    close = difflib.get_close_matches(name, names, n=1)
+    hint = f"did you mean {close[0]}?" if close else f"known: {', '.join(names)}"
+    raise typer.BadParameter(f"no {what} is named {name!r}; {hint}")

@@ -1,0 +1,54 @@
+"""`bshm-watchd status`: what the running daemon is doing, from the daemon itself."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from bshm_watchd.cli import chosen
+from bshm_watchd.cli.console import duration, print_json, print_table, say
+from bshm_watchd.ops.asking import SOCKET_NAME, ask
+
+_COLUMNS = ("folder", "state", "waiting", "oldest", "in work", "done", "rejected", "failed", "not photos")
+
+
+def status(
+    context: typer.Context, as_json: Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")] = False
+) -> None:
+    """Say what the running daemon is doing; exit code 3 when none runs.
+
+    \b
+    Examples:
+      bshm-watchd status
+      bshm-watchd status --json | jq .state
+    """
+    answer = ask(chosen.state_dir(context) / SOCKET_NAME, "status", {})
+    if as_json:
+        print_json(answer)
+    else:
+        _print(answer)
+
+
+def _print(answer: dict[str, Any]) -> None:
+    say(f"bshm-watchd {answer['version']} is running: {answer['state']}")
+    say(f"process {answer['pid']} since {answer['since']}, {answer['finished']} photos finished")
+    say(f"model {answer['model']}, {answer['device']}\n")
+    print_table(_COLUMNS, [_row(folder) for folder in answer["folders"]])
+    for folder in answer["folders"]:
+        if folder["reason"]:
+            say(f"\n{folder['name']} is {folder['state'].replace('_', ' ')}: {folder['reason']}")
+
+
+def _row(folder: dict[str, Any]) -> tuple[Any, ...]:
+    return (
+        folder["name"],
+        folder["state"].replace("_", " "),
+        folder["waiting"],
+        duration(folder["oldest_waiting_seconds"]),
+        folder["in_flight"] + folder["retrying"],
+        folder["done"],
+        folder["rejected"],
+        folder["failed"],
+        folder["not_photos"],
+    )

@@ -1,0 +1,99 @@
+"""`bshm-watchd model`, as an operator types it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import typer
+from click.testing import Result
+from typer.testing import CliRunner
+
+from bshm_watchd.cli.model import app
+from bshm_watchd.errors import ConfigError
+from tests.support.runtimes import u2netp_bundle
+
+
+@pytest.fixture
+def state_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path / "state"))
+    monkeypatch.setenv("BSHM_WATCHD_CONFIG", str(tmp_path / "none.yaml"))
+    return tmp_path / "state"
+
+
+def run(*arguments: str, config: Path | None = None) -> Result:
+    root = typer.Typer()
+    root.add_typer(app, name="model")
+    return CliRunner().invoke(root, ["model", *arguments], obj=config)
+
+
+def put_u2netp(state_dir: Path) -> Path:
+    return Path(shutil.copytree(u2netp_bundle().directory, state_dir / "models" / "u2netp"))
+
+
+def test_list_shows_what_is_here_and_what_can_be_fetched(state_dir: Path) -> None:
+    run("fetch", "arithmetic")
+    rows = {row["name"]: row for row in json.loads(run("list", "--json").stdout)}
+    assert rows["arithmetic"]["place"] == str(state_dir / "models" / "arithmetic")
+    assert rows["u2netp"]["place"] is None
+    assert rows["u2netp"]["used"]
+    assert "can be fetched" in run("list").stdout
+
+
+def test_fetch_says_where_the_bundle_is(state_dir: Path) -> None:
+    result = run("fetch", "arithmetic")
+    assert result.exit_code == 0
+    assert str(state_dir / "models" / "arithmetic") in result.stdout
+
+
+def test_verify_finds_a_good_bundle_good(state_dir: Path) -> None:
+    put_u2netp(state_dir)
+    result = run("verify", "--json")
+    findings = json.loads(result.stdout)
+    assert result.exit_code == 0
+    assert [finding["what"] for finding in findings] == ["files", "loads", "golden/collins.jpg"]
+    assert findings[2]["difference"] <= findings[2]["bound"]
+
+
+def test_verify_ends_with_1_when_a_golden_picture_is_out_of_bounds(state_dir: Path) -> None:
+    manifest = put_u2netp(state_dir) / "bundle.yaml"
+    manifest.write_text(manifest.read_text().replace("mean: [0.485", "mean: [0.1"))
+    result = run("verify", "u2netp")
+    assert result.exit_code == 1
+    assert "FAILED" in result.stdout
+
+
+def test_verify_ends_with_1_when_a_file_was_changed(state_dir: Path) -> None:
+    (put_u2netp(state_dir) / "u2netp.onnx").write_bytes(b"")
+    result = run("verify", "--json")
+    assert result.exit_code == 1
+    assert "has sha256" in json.loads(result.stdout)[0]["message"]
+
+
+def test_verify_of_nothing_says_what_to_fetch(state_dir: Path) -> None:
+    for arguments in (["verify"], ["verify", "u2netp"]):
+        error = run(*arguments).exception
+        assert isinstance(error, ConfigError)
+        assert "bshm-watchd model fetch u2netp" in error.problems[0]
+
+
+def test_the_state_directory_of_the_named_configuration_counts(state_dir: Path, tmp_path: Path) -> None:
+    config = tmp_path / "config.yaml"
+    config.write_text(
+        f"version: 1\nstate_dir: {tmp_path}/other\nmodel: {{bundle: arithmetic}}\n"
+        f"hot_folders: [{{name: a, path: {tmp_path}/hot}}]\n"
+    )
+    run("fetch", "arithmetic", config=config)
+    (row,) = [row for row in json.loads(run("list", "--json", config=config).stdout) if row["used"]]
+    assert row["place"] == str(tmp_path / "other" / "models" / "arithmetic")
+
+
+def test_a_named_configuration_that_is_missing_is_an_error(state_dir: Path, tmp_path: Path) -> None:
+    assert isinstance(run("list", config=tmp_path / "nope.yaml").exception, ConfigError)
+
+
+def test_every_command_has_an_example() -> None:
+    for command in ("list", "fetch", "verify"):
+        assert "Example: bshm-watchd model" in run(command, "--help").stdout

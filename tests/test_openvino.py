@@ -1,0 +1,81 @@
+"""The CPU runtime: precision, numbers, and what it says about damaged bundles."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bshm_watchd.config import ModelSettings
+from bshm_watchd.errors import ConfigError
+from bshm_watchd.matting.batcher import Batcher
+from bshm_watchd.matting.bundle import Bundle, InputTensor, read_bundle
+from bshm_watchd.matting.check import read_picture
+from bshm_watchd.matting.openvino_runtime import normalised, streams_for, stretched
+from bshm_watchd.matting.runtime import MattingFailed, make_runtime
+from tests.support.runtimes import u2netp_bundle
+
+RULE = InputTensor(
+    tensor="x", layout="NCHW", scale="by_largest_value", mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225)
+)
+
+
+def golden_difference(bundle: Bundle, precision: str) -> float:
+    golden = bundle.manifest.golden[0]
+    settings = ModelSettings.model_validate({"precision": precision})
+    with Batcher(make_runtime(bundle, settings), bundle, max_size=1, max_wait_seconds=0) as batcher:
+        alpha = batcher.matte(read_picture(bundle.path(golden.picture)))
+    expected = read_picture(bundle.path(golden.matte)).pixels[:, :, 0]
+    return float(np.abs(alpha.astype(int) - expected).mean() / 255)
+
+
+def test_left_to_itself_it_computes_in_f32() -> None:
+    assert golden_difference(u2netp_bundle(), "auto") < 0.002
+
+
+def test_bf16_is_had_by_name_only_and_stays_near() -> None:
+    try:
+        difference = golden_difference(u2netp_bundle(), "bf16")
+    except ConfigError as error:
+        pytest.skip(str(error))
+    assert 0.002 < difference < 0.03
+
+
+def test_the_network_sees_what_its_training_saw() -> None:
+    pixels = np.array([[[0, 100, 200]]], np.uint8)
+    expected = [(0 - 0.485) / 0.229, (0.5 - 0.456) / 0.224, (1 - 0.406) / 0.225]
+    assert np.allclose(normalised(pixels, RULE)[0, :, 0, 0], expected, atol=1e-6)
+
+
+def test_a_black_picture_is_no_division_by_zero() -> None:
+    assert np.isfinite(normalised(np.zeros((2, 2, 3), np.uint8), RULE)).all()
+
+
+def test_values_are_stretched_from_background_to_person() -> None:
+    alpha = stretched(np.array([[-1.0, 0.0, 3.0]], np.float32))
+    assert isinstance(alpha, np.ndarray)
+    assert alpha.tolist() == [[0, 63, 255]]
+
+
+def test_a_flat_answer_is_nobody_and_no_number_is_an_error() -> None:
+    flat = stretched(np.full((2, 2), 0.7, np.float32))
+    assert isinstance(flat, np.ndarray)
+    assert flat.max() == 0
+    assert isinstance(stretched(np.array([[np.nan, 1]], np.float32)), MattingFailed)
+
+
+@pytest.mark.parametrize(("cores", "streams"), [(1, 1), (2, 2), (3, 2), (4, 2), (8, 4), (16, 8)])
+def test_streams_grow_with_the_cores(cores: int, streams: int) -> None:
+    assert streams_for(cores) == streams
+
+
+def test_a_damaged_model_file_is_refused_with_the_command_that_helps(tmp_path: Path) -> None:
+    copy = tmp_path / "u2netp"
+    shutil.copytree(u2netp_bundle().directory, copy)
+    with (copy / "u2netp.onnx").open("r+b") as file:
+        file.write(b"xx")
+    bundle = read_bundle(copy)
+    with pytest.raises(ConfigError, match="model fetch u2netp"):
+        make_runtime(bundle, ModelSettings()).start()
