@@ -54,7 +54,7 @@ class DemoFailed(Exception):
 
 @dataclass(frozen=True)
 class Demo:
-    """Where the demo lies, and how its commands are run: with a configuration and a state directory of its own."""
+    """Where the demo lies, and how its commands are run: with a configuration of its own."""
 
     root: Path
 
@@ -82,17 +82,15 @@ class Demo:
     def command(self, *words: str) -> list[str]:
         return [str(Path(sys.executable).with_name("bshm-watchd")), "--config", str(self.config), *words]
 
-    def environment(self) -> dict[str, str]:
-        return os.environ | {"STATE_DIRECTORY": str(self.state), "BSHM_WATCHD_CONFIG": str(self.config)}
-
     def run(self, *words: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(self.command(*words), env=self.environment(), capture_output=True, text=True, check=False)
+        return subprocess.run(self.command(*words), capture_output=True, text=True, check=False)
 
 
 def main() -> int:
     arguments = _parser().parse_args()
     demo = Demo(HERE)
     try:
+        _check_photos(demo, arguments.photos)
         _prepare(demo)
         if arguments.photos is None:
             _make_portraits(demo.photos)
@@ -117,8 +115,18 @@ def _parser() -> argparse.ArgumentParser:
 def _prepare(demo: Demo) -> None:
     """A fresh hot folder and state directory, with the model in place."""
     _start_afresh(demo)
-    _step(demo, "init", _shown(demo.hot))
+    _step(demo, "init", _shown(demo.hot), "--state-dir", _shown(demo.state))
     _step(demo, "model", "fetch", BUNDLE)
+
+
+def _check_photos(demo: Demo, photos: Path | None) -> None:
+    """Before anything is removed: photos that lie where the demo makes everything anew would be lost."""
+    if photos is None:
+        return
+    if not photos.is_dir():
+        raise DemoFailed(f"{photos} is not a directory")
+    if demo.root in [photos.resolve(), *photos.resolve().parents]:
+        raise DemoFailed(f"{photos} lies in {_shown(demo.root)}, which is made anew each time; copy it elsewhere first")
 
 
 def _start_afresh(demo: Demo) -> None:
@@ -144,7 +152,7 @@ def _daemon(demo: Demo) -> Iterator[subprocess.Popen[bytes]]:
     """The daemon, ready; stopped at the end as systemd would stop it, and that must succeed."""
     console.print("[dim]$ bshm-watchd run[/]")
     with demo.log.open("wb") as log:
-        daemon = subprocess.Popen(demo.command("run"), env=demo.environment(), stdout=log, stderr=log)
+        daemon = subprocess.Popen(demo.command("run"), stdout=log, stderr=log)
     try:
         _wait(demo, daemon, "get ready", _START_SECONDS, lambda status: bool(status["ready"]))
         yield daemon
@@ -218,8 +226,6 @@ def _make_portraits(directory: Path) -> None:
 
 
 def _copy_photos(photos: Path, drop: Path) -> int:
-    if not photos.is_dir():
-        raise DemoFailed(f"{photos} is not a directory")
     found = [p for p in sorted(photos.rglob("*")) if _is_photo(p.relative_to(photos)) and p.is_file()]
     if not found:
         raise DemoFailed(f"there are no photos ({', '.join(sorted(PHOTO_SUFFIXES))}) in {photos}")

@@ -41,7 +41,10 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
         table.add_column(columns[index], justify="right" if numbers else "left", overflow="fold")
     for row in cells:
         table.add_row(*(Text(row[index], style=_STYLES.get(row[index], "")) for index in filled))
-    Console(width=None if sys.stdout.isatty() else _PIPE_WIDTH).print(table)
+    console = Console(width=None if sys.stdout.isatty() else _PIPE_WIDTH)
+    with console.capture() as capture:
+        console.print(table)
+    sys.stdout.write("".join(f"{line.rstrip()}\n" for line in capture.get().splitlines()))
 
 
 def duration(seconds: float | None) -> str:

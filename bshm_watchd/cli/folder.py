@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Literal
 
 import typer
 
@@ -11,7 +11,7 @@ from bshm_watchd.cli.console import say
 from bshm_watchd.ops.asking import SOCKET_NAME, NotRunning, ask
 
 app = typer.Typer(
-    help="Take or adopt a hot folder that the daemon does not dare to work in.",
+    help="Take or adopt a hot folder that the daemon keeps away from.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -45,13 +45,14 @@ def adopt(context: typer.Context, name: _Name) -> None:
     _act(context, name, "adopt")
 
 
-def _act(context: typer.Context, name: str, action: str) -> None:
+def _act(context: typer.Context, name: str, action: Literal["take", "adopt"]) -> None:
+    chosen.folder_name(context, name)
     settings = chosen.settings(context)
-    chosen.one_of(name, [folder.name for folder in settings.hot_folders], "hot folder")
     try:
-        answer: dict[str, Any] = ask(settings.state_dir / SOCKET_NAME, f"folder_{action}", {"name": name})
+        ask(settings.state_dir / SOCKET_NAME, f"folder_{action}", {"name": name})
+        say(f"{name}: the daemon tries it now; see: bshm-watchd status")
     except NotRunning:
-        from bshm_watchd.wiring import offline_folder
+        from bshm_watchd import offline
 
-        answer = offline_folder(settings, name, action)
-    say(f"{answer['name']}: {'taken over' if action == 'take' else 'adopted'}; see: bshm-watchd status")
+        offline.attach(settings, name, take=action == "take", adopt=action == "adopt")
+        say(f"{name}: done; no daemon runs, the next one works in it")

@@ -34,8 +34,8 @@ def list_(
     state: Annotated[list[str] | None, typer.Option(metavar="STATE", help="Only in this state; may repeat.")] = None,
     rejected: _Rejected = False,
     failed: _Failed = False,
-    limit: Annotated[int, typer.Option(min=1, max=_PAGE_ROWS, help="At most that many.")] = 50,
-    before: Annotated[str, typer.Option(metavar="ID", help="Only older ones than this job.")] = "~",
+    limit: Annotated[int, typer.Option(min=1, max=_PAGE_ROWS, metavar="N", help="At most that many.")] = 50,
+    before: Annotated[str, typer.Option(metavar="ID", show_default=False, help="Only older ones.")] = "~",
     as_json: _Json = False,
 ) -> None:
     """List jobs, the newest first.
@@ -73,13 +73,15 @@ def show(context: typer.Context, job_id: Annotated[str, typer.Argument(metavar="
 @app.command()
 def requeue(
     context: typer.Context,
-    ids: Annotated[list[str] | None, typer.Argument(metavar="[ID]...", help="Jobs that are over.")] = None,
+    ids: Annotated[list[str] | None, typer.Argument(metavar="ID", help="Jobs that are over.")] = None,
     rejected: _Rejected = False,
     failed: _Failed = False,
     folder: _Folder = None,
     as_json: _Json = False,
 ) -> None:
-    """Process filed originals once more, each as a new job; exit code 1 when some could not be had.
+    """Process filed originals once more, each as a new job.
+
+    Exit code 1 when some of them could not be had.
 
     \b
     Examples:
@@ -141,9 +143,9 @@ def _requeue_some(settings: Settings, ids: list[str]) -> dict[str, Any]:
     try:
         return ask(settings.state_dir / SOCKET_NAME, "requeue", {"ids": ids})
     except NotRunning:
-        from bshm_watchd.wiring import offline_requeue
+        from bshm_watchd import offline
 
-        return offline_requeue(settings, ids)
+        return offline.requeue(settings, ids)
 
 
 def _ids_of(context: typer.Context, folder: str | None, states: list[str]) -> list[str]:

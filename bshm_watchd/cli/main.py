@@ -61,22 +61,22 @@ def _root(
 
     \b
     Start like this:
-      bshm-watchd init /srv/hot/portraits   a configuration and a hot folder, ready to run
+      bshm-watchd init /srv/hot/portraits   a configuration and a hot folder
       bshm-watchd model fetch u2netp        the model, once
       bshm-watchd check                     is everything right?
-      bshm-watchd run                       the daemon; or work off what is there: bshm-watchd once
+      bshm-watchd run                       the daemon (or: once, for the backlog)
     """
 
 
-app.command("init")(init.init)
-app.command("check")(check.check)
-app.command("run")(run.run)
-app.command("once")(run.once)
-app.command("status")(status.status)
+app.command("init", short_help="Make a hot folder and a configuration, ready to run.")(init.init)
+app.command("check", short_help="Would it work? Configuration, rights, space, model.")(check.check)
+app.command("run", short_help="Run the daemon in the foreground.")(run.run)
+app.command("once", short_help="Work off all that lies in the hot folders, and end.")(run.once)
+app.command("status", short_help="Say what the running daemon is doing.")(status.status)
 app.add_typer(jobs.app, name="jobs")
 app.add_typer(folder.app, name="folder")
 app.add_typer(model.app, name="model")
-app.command("doctor")(doctor.doctor)
+app.command("doctor", short_help="Show versions, processor, model, places, limits.")(doctor.doctor)
 
 # Typer's own base of everything that is wrong with a command line; it has no public name.
 _UsageProblem: type[Any] = typer.BadParameter.__mro__[2]

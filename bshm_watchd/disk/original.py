@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import hashlib
 import os
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from bshm_watchd.errors import PhotoChanged
 from bshm_watchd.jobs import Job, Stamp
 
 _BLOCK_BYTES = 1 << 20
+_SEALS = fcntl.F_SEAL_WRITE | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +30,7 @@ class Original:
 @contextlib.contextmanager
 def read(folder: HotFolder, job: Job) -> Iterator[Original]:
     """Raises `PhotoChanged` when the photo is not what was claimed, before or after the one read."""
-    memory_fd = os.memfd_create("original", os.MFD_CLOEXEC)
+    memory_fd = os.memfd_create("original", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
     try:
         with folder.work(job.id) as work_fd:
             fd = folder.disk.open_file(work_fd, original_name(job))
@@ -36,6 +38,7 @@ def read(folder: HotFolder, job: Job) -> Iterator[Original]:
                 sha256 = _copy_unchanged(folder, job, fd, memory_fd)
             finally:
                 os.close(fd)
+        fcntl.fcntl(memory_fd, fcntl.F_ADD_SEALS, _SEALS)  # a decoder gets this descriptor: it may only read it
         yield Original(memory_fd, job.stamp.size, sha256)
     finally:
         os.close(memory_fd)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
 from bshm_watchd.clock import Clock, SystemClock
-from bshm_watchd.errors import RuntimeBroken, WatchdError
+from bshm_watchd.errors import ProgramEnding, RuntimeBroken, WatchdError
 from bshm_watchd.matting.scaling import enlarged, shrunk
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from bshm_watchd.matting.runtime import Runtime
 
 
-class BatcherClosed(WatchdError):
+class BatcherClosed(ProgramEnding):
     """The batcher is closing: the photo was not matted and is not to blame."""
 
 

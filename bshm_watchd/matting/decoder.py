@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Protocol, Self
 
-from bshm_watchd.errors import RejectedPhoto, WatchdError
+from bshm_watchd.errors import ProgramEnding, RejectedPhoto, WatchdError
 from bshm_watchd.matting.decode_child import DECODED, PACKET_BYTES, REASONS, REPLY, REQUEST
 from bshm_watchd.matting.photo import Photo
 
@@ -40,7 +40,7 @@ class DecoderDied(WatchdError):
     """The decoding process died or overran its time on this photo. Other photos are not touched."""
 
 
-class DecoderClosed(WatchdError):
+class DecoderClosed(ProgramEnding):
     """The decoder is closing: the photo was not decoded and is not to blame."""
 
 
