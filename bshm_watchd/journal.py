@@ -123,7 +123,7 @@ class Journal:
         """How many jobs of each state a folder has had."""
         with self._lock:
             rows = self._db.execute("SELECT state, count(*) FROM jobs WHERE folder = ? GROUP BY state", (folder,))
-            return {state: count for state, count in rows.fetchall()}
+            return dict(rows.fetchall())
 
     def unfinished(self, folder: str) -> list[str]:
         """Ids of jobs that the index believes are still under way."""

@@ -58,7 +58,7 @@ def duration(seconds: float | None) -> str:
 
 
 def _cell(value: Any) -> str:
-    return "" if value is None else _printable(str(value))
+    return "" if value is None else shown(str(value))
 
 
 def _printable(text: str) -> str:

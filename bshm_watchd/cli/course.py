@@ -26,7 +26,7 @@ _ENDED = (State.DONE, State.REJECTED, State.FAILED)
 _ADVICE = {
     1: "some photos were rejected or failed, each with a .error.json beside it; see: bshm-watchd jobs list",
     75: "not everything could be had; run it again",
-    130: "interrupted; what was in work goes on at the next start",
+    130: "interrupted: what is left goes on at the next start",
 }
 
 
@@ -52,23 +52,15 @@ class Course:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._ready: float | None = None
-        self._last_ended = 0.0
-        self._ended = 0
+        self._busy_since: float | None = None
+        self.busy_seconds = 0.0  # with a photo in work: waiting for files to settle says nothing about speed
 
     def note(self, daemon: Daemon) -> None:
-        """After each step: when did it begin to work, when did the last photo end?"""
+        """After each step: is anything in work?"""
         now = self._clock.monotonic()
-        if self._ready is None and daemon.ready:
-            self._ready = self._last_ended = now
-        ended = daemon.tally.count(*_ENDED)
-        if ended != self._ended:
-            self._ended, self._last_ended = ended, now
-
-    @property
-    def seconds(self) -> float:
-        """From the moment that model and folders were ready to the end of the last photo."""
-        return 0.0 if self._ready is None else self._last_ended - self._ready
+        if self._busy_since is not None:
+            self.busy_seconds += now - self._busy_since
+        self._busy_since = now if any(folder.in_flight for folder in daemon.folders.values()) else None
 
     def print_end(self, daemon: Daemon, code: int, *, as_json: bool) -> None:
         folders = folders_of(daemon)
@@ -88,7 +80,7 @@ class Course:
         total = sum(folder.ended for folder in folders)
         return {
             "exit": code,
-            "seconds": round(self.seconds, 3),
+            "busy_seconds": round(self.busy_seconds, 3),
             "photos_per_second": self._rate(total),
             "folders": rows,
         }
@@ -104,7 +96,7 @@ class Course:
         print_table(columns, rows)
 
     def _rate(self, ended: int) -> float | None:
-        return round(ended / self.seconds, 2) if self.seconds > 0 else None
+        return round(ended / self.busy_seconds, 2) if self.busy_seconds > 0 else None
 
 
 def folders_of(daemon: Daemon) -> list[FolderCourse]:
@@ -161,8 +153,12 @@ class _Bars:
         self._progress = progress
         self._tasks: dict[str, TaskID] = {}
         self._start = progress.add_task("loading the model", total=None, rate="")
+        self._told_draining = False
 
     def show(self, daemon: Daemon) -> None:
+        if daemon.draining and not self._told_draining:
+            self._told_draining = True
+            self._progress.console.print("ending when what is in work is safe; Ctrl-C again ends at once")
         if not daemon.ready:
             return
         self._progress.update(self._start, visible=False)

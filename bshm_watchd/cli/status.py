@@ -10,7 +10,7 @@ from bshm_watchd.cli import chosen
 from bshm_watchd.cli.console import duration, print_json, print_table, say
 from bshm_watchd.ops.asking import SOCKET_NAME, ask
 
-_COLUMNS = ("folder", "state", "waiting", "oldest", "in work", "done", "rejected", "failed", "not photos")
+_COLUMNS = ("folder", "state", "waiting", "oldest", "in work", "done", "rejected", "failed", "other")
 
 
 def status(

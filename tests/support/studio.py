@@ -1,4 +1,4 @@
-"""A whole daemon in one thread: real disk, real journal, real pipeline; fake time, inline threads, arithmetic mattes."""
+"""A whole daemon in one thread: real disk, journal and pipeline; fake time, inline threads, arithmetic mattes."""
 
 from __future__ import annotations
 
@@ -35,6 +35,7 @@ from tests.support.clock import FakeClock
 from tests.support.decoders import InProcessDecoder
 
 _serial = itertools.count()
+_ONCE = Once(300)
 
 
 class Greens:
@@ -119,7 +120,7 @@ class Studio:
 
     def start(
         self, disk: Disk | None = None, *, spoil: Callable[[Photo], None] = lambda photo: None,
-        workers: type[InlineWorkers] | type[HeldWorkers] = InlineWorkers, once: Once | None = Once(300),
+        workers: type[InlineWorkers] | type[HeldWorkers] = InlineWorkers, once: Once | None = _ONCE,
     ) -> Running:  # fmt: skip
         return Running(self, disk or Disk(), spoil, workers, once)
 
@@ -201,6 +202,11 @@ def png(serial: int, height: int = 6, width: int = 8) -> bytes:
     pixels = np.random.default_rng(serial).integers(0, 256, (height, width, 3), np.uint8)
     pixels[0, 0] = (serial >> 16 & 255, serial >> 8 & 255, serial & 255)
     return cv2.imencode(".png", pixels)[1].tobytes()
+
+
+def jpeg(pixels: NDArray[np.uint8]) -> bytes:
+    """RGB pixels as a JPEG."""
+    return cv2.imencode(".jpg", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR))[1].tobytes()
 
 
 def cutout_of(content: bytes) -> NDArray[np.uint8]:

@@ -1,0 +1,170 @@
+"""`run`, and all the ways in which people and programs put photos into a hot folder."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.program import Program, copy_slowly, wait_until
+from tests.support.studio import cutout_of, png
+
+pytestmark = pytest.mark.e2e
+
+
+@pytest.fixture(scope="module")
+def zoo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Program, subprocess.Popen[bytes]]]:
+    """One daemon for all of these tests: each has names of its own."""
+    program = Program(tmp_path_factory.mktemp("zoo"))
+    with program.running() as process:
+        yield program, process
+
+
+def _is_done(program: Program, name: str) -> bool:
+    return name in program.done()
+
+
+def _results_are_of(program: Program, name: str, content: bytes) -> bool:
+    import cv2
+
+    found = cv2.imread(str(program.hot / "results" / name), cv2.IMREAD_UNCHANGED)
+    return found is not None and (found == cutout_of(content)).all()
+
+
+def test_a_slowly_copied_photo_is_left_alone_until_it_is_whole(zoo: tuple[Program, subprocess.Popen[bytes]]) -> None:
+    program, process = zoo
+    content = png(1, 200, 300)
+    copy_slowly(content, program.drop / "slow.png", pieces=12, pause_seconds=0.4)
+    assert not _is_done(program, "slow.png")
+    wait_until(lambda: _is_done(program, "slow.png"), 30, "it is done", process)
+    assert _results_are_of(program, "slow.png", content)
+
+
+def test_a_photo_that_is_closed_and_opened_again_is_taken_whole(zoo: tuple[Program, subprocess.Popen[bytes]]) -> None:
+    program, process = zoo
+    content = png(2, 200, 300)
+    for start in range(0, len(content), len(content) // 5 + 1):
+        with open(program.drop / "again.png", "ab") as file:
+            file.write(content[start : start + len(content) // 5 + 1])
+        time.sleep(0.6)
+    wait_until(lambda: _is_done(program, "again.png"), 30, "it is done", process)
+    assert _results_are_of(program, "again.png", content)
+
+
+def test_a_part_file_is_taken_once_it_has_its_name(zoo: tuple[Program, subprocess.Popen[bytes]]) -> None:
+    program, process = zoo
+    part = program.drop / "part.png.part"
+    part.write_bytes(png(3))
+    wait_until(lambda: program.folder()["waiting"] == 0, 30, "it is not counted as waiting", process)
+    part.rename(program.drop / "part.png")
+    wait_until(lambda: _is_done(program, "part.png"), 30, "it is done", process)
+
+
+def test_folders_moved_and_copied_in_are_taken_whole(
+    zoo: tuple[Program, subprocess.Popen[bytes]], tmp_path: Path
+) -> None:
+    program, process = zoo
+    for name in ("moved", "copied"):
+        (tmp_path / name / "raw").mkdir(parents=True)
+        for serial in range(50):
+            (tmp_path / name / "raw" / f"{serial}.png").write_bytes(png(1000 + serial))
+    shutil.move(tmp_path / "moved", program.drop)
+    subprocess.run(["cp", "-r", tmp_path / "copied", program.drop], check=True)
+    names = {f"{folder}/raw/{serial}.png" for folder in ("moved", "copied") for serial in range(50)}
+    wait_until(lambda: names <= set(program.done()), 90, "all hundred are done", process)
+    assert names <= set(program.names("results"))
+
+
+def test_a_linked_delivery_is_taken_when_the_sender_lets_go(
+    zoo: tuple[Program, subprocess.Popen[bytes]], tmp_path: Path
+) -> None:
+    program, process = zoo
+    spool = program.base / "spool.png"
+    spool.write_bytes(png(4))
+    os.link(spool, program.drop / "linked.png")
+    wait_until(lambda: program.folder()["left"] == 1, 30, "a file with a second link is left", process)
+    assert not _is_done(program, "linked.png")
+    spool.unlink()
+    wait_until(lambda: _is_done(program, "linked.png"), 60, "it is done", process)
+
+
+def test_a_photo_replaced_while_it_settles_is_taken_as_the_new_one(
+    zoo: tuple[Program, subprocess.Popen[bytes]],
+) -> None:
+    program, process = zoo
+    (program.drop / "replaced.png").write_bytes(png(5, 100, 100))
+    time.sleep(1.0)
+    new = png(6, 120, 130)
+    (program.base / "new.png").write_bytes(new)
+    os.replace(program.base / "new.png", program.drop / "replaced.png")
+    wait_until(lambda: _is_done(program, "replaced.png"), 30, "it is done", process)
+    assert _results_are_of(program, "replaced.png", new)
+
+
+def test_a_photo_that_its_owner_takes_back_is_not_missed(zoo: tuple[Program, subprocess.Popen[bytes]]) -> None:
+    program, process = zoo
+    (program.drop / "mistake.png").write_bytes(png(7))
+    (program.drop / "mistake.png").unlink()
+    (program.drop / "meant.png").write_bytes(png(8))
+    wait_until(lambda: _is_done(program, "meant.png"), 30, "the other is done", process)
+    assert not _is_done(program, "mistake.png")
+    assert program.folder()["rejected"] == program.folder()["failed"] == 0
+
+
+@pytest.mark.slow
+def test_twenty_thousand_files_dropped_while_it_is_stopped_are_all_accounted_for(tmp_path: Path) -> None:
+    """Far more events than the kernel keeps: 19,900 files of other kinds, and 100 photos among them."""
+    program = Program(tmp_path)
+    with program.running() as process:
+        process.send_signal(signal.SIGSTOP)
+        for number in range(20_000):
+            path = program.drop / f"{number % 40:02}" / f"{number:05}.{'png' if number % 200 == 0 else 'xmp'}"
+            path.parent.mkdir(exist_ok=True)
+            path.write_bytes(png(number) if number % 200 == 0 else b"<x/>")
+        process.send_signal(signal.SIGCONT)
+        program.wait_done(100, 300, process)
+        wait_until(lambda: program.folder()["not_photos"] == 19_900, 60, "the others are counted", process)
+        assert len(program.names("results")) == 100
+        assert len(program.names("drop")) == 19_900
+        assert program.folder()["waiting"] == program.folder()["in_flight"] == 0
+
+
+@pytest.mark.slow
+def test_idle_it_uses_no_processor_and_writes_nothing(tmp_path: Path) -> None:
+    """A minute beside 10,000 finished files: less than half a percent of a core, and not a byte to the disk."""
+    program = Program(tmp_path)
+    done = program.hot / "done" / "2026-01-01"
+    done.mkdir(parents=True)
+    for number in range(10_000):
+        (done / f"{number}.png").write_bytes(b"filed")
+    (program.drop / "one.png").write_bytes(png(1))
+    with program.running() as process:
+        program.wait_done(10_001, 60, process)
+        wait_until(lambda: program.status()["state"] == "idle", 60, "it is idle", process)
+        processor, written = _used(process.pid)
+        time.sleep(60)
+        processor_now, written_now = _used(process.pid)
+    share = (processor_now - processor) / 60
+    print(f"idle for 60 s: {100 * share:.2f} % of a core, {written_now - written} bytes written")
+    assert share < 0.005
+    assert written_now == written
+
+
+def _used(pid: int) -> tuple[float, int]:
+    """Processor seconds of a process and its children that live, and bytes they sent to the disk."""
+    pids = [pid, *_children(pid)]
+    ticks = os.sysconf("SC_CLK_TCK")
+    stats = [Path(f"/proc/{p}/stat").read_text().rpartition(")")[2].split() for p in pids]
+    io = [line for p in pids for line in Path(f"/proc/{p}/io").read_text().splitlines()]
+    written = sum(int(line.split()[1]) for line in io if line.startswith("write_bytes"))
+    return sum(int(stat[11]) + int(stat[12]) for stat in stats) / ticks, written
+
+
+def _children(pid: int) -> list[int]:
+    return [int(c) for p in Path(f"/proc/{pid}/task").glob("*/children") for c in p.read_text().split()]
