@@ -54,6 +54,7 @@ class Once:
 class Seams:
     """What the daemon is given from outside, so that tests can give it something else."""
 
+    incarnation: str  # of this process
     inbox: Inbox
     clock: Clock
     journal: Journal
@@ -196,10 +197,14 @@ class Daemon:
             return
         self._judged = True
         found = [job for folder in self.folders.values() for job in folder.found]
-        judged = {job.id: job for job in recovery.judge(found, self.journal.stopped_cleanly, self._max_attempts)}
+        judged = {job.id: job for job in recovery.judge(found, self._is_blameless, self._max_attempts)}
         for folder in self.folders.values():
             if folder.found and folder.call is None:
                 folder.ask_commit(judged, now)
+
+    def _is_blameless(self, incarnation: str) -> bool:
+        """Whether that process can't have died of a photo: it is this one, or it stopped in good order."""
+        return incarnation == self._seams.incarnation or self.journal.stopped_cleanly(incarnation)
 
     def _start_jobs(self, now: float) -> None:
         if self._model_lanes is not None and self._judged:
@@ -247,6 +252,7 @@ class Daemon:
             self._drain_deadline = now
             return
         logs.info("draining", in_flight=sum(folder.in_flight for folder in self.folders.values()))
+        self.schedule.close()
         self._drain_exit = self._exit_for(number)
         self._drain_deadline = now + DRAIN_SECONDS
 

@@ -67,11 +67,11 @@ class FolderCalls:
     def settings(self) -> HotFolderSettings:
         return self._folder.settings
 
-    def attach(self, known: frozenset[str], *, adopt: bool = False, take: bool = False) -> Attached:
-        """Make sure of the root, own it, find unfinished jobs other than the known, listen for hints."""
+    def attach(self, *, adopt: bool = False, take: bool = False) -> Attached:
+        """Make sure of the root, own it, find its unfinished jobs, listen for hints."""
         self.own(adopt=adopt, take=take)
         self._check_space()
-        jobs = recovery.recover(self._folder, self._journal, self._clock, self._plan, known)
+        jobs = recovery.recover(self._folder, self._journal, self._clock, self._plan)
         network = self._begin_watch()
         return Attached(tuple(jobs), self._hears(), network)
 

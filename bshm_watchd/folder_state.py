@@ -126,8 +126,7 @@ class FolderState:
     # -- what is asked of its thread -------------------------------------------------------------------
 
     def ask_attach(self, now: float, *, adopt: bool = False, take: bool = False) -> None:
-        known = frozenset(job.id for job in [*self.backlog, *self.found])
-        self._ask("attach", now, lambda: self.calls.attach(known, adopt=adopt, take=take))
+        self._ask("attach", now, lambda: self.calls.attach(adopt=adopt, take=take))
 
     def ask_look(self, now: float, *, scan: bool) -> None:
         hints, wanted = frozenset(self.hints), max(0, OFFERS_AHEAD - len(self.offers))
@@ -162,8 +161,10 @@ class FolderState:
     def attached(self, attached: Attached, now: float) -> None:
         self.mode, self.reason, self.failures = FolderMode.WATCHING, "", 0
         self.events, self.network = attached.events, attached.network
-        known = {job.id for job in [*self.backlog, *self.found]}  # one may have been requeued meanwhile
-        self.found.extend(job for job in attached.jobs if job.id not in known)
+        # The work directories are the truth: what was remembered of them, and offers made before, are void.
+        self.backlog.clear()
+        self.offers.clear()
+        self.found = list(attached.jobs)
         self.scan_due = now
 
     def saw(self, seen: Seen, now: float) -> None:

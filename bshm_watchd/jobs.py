@@ -14,6 +14,7 @@ from bshm_watchd.config import HotFolderSettings, OutputSettings, PermissionSett
 CostOf = Callable[[int, int, tuple[str, ...]], int]  # height, width, kinds of output -> bytes at the peak
 
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_EXTENSION_BYTES = 32  # what is longer is no extension, and may be cut
 
 
 class State(StrEnum):
@@ -161,6 +162,8 @@ def is_id(text: str) -> bool:
 def numbered(name: str, number: int, limit_bytes: int = 255) -> str:
     """`name` with its number before the extension: 1 is the name itself, then `photo~2.jpg`. Cut to the limit."""
     stem, extension = os.path.splitext(name)
+    if len(os.fsencode(extension)) > _EXTENSION_BYTES:
+        stem, extension = name, ""
     suffix = (f"~{number}" if number > 1 else "") + extension
     return _cut(stem, limit_bytes - len(os.fsencode(suffix))) + suffix
 

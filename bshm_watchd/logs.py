@@ -45,7 +45,14 @@ class _Lines(logging.Formatter):
         record.args = ()
         return super().format(record)
 
+    def formatException(self, ei: Any) -> str:  # noqa: N802  the base class's name
+        """Indented, so that no line begins with what a file name in an error's text says."""
+        return "\n".join("  " + shown(line) for line in super().formatException(ei).splitlines())
+
 
 def _value(value: Any) -> str:
+    """A field's value, quoted where it could be taken for more than one."""
     text = shown(str(value))
-    return f'"{text}"' if " " in text or not text else text
+    if text and not set(text) & set(' "='):
+        return text
+    return '"' + text.replace('"', '\\"') + '"'

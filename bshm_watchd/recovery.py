@@ -17,33 +17,32 @@ from bshm_watchd.jobs import Job, Plan, Problem, Stamp, State, is_id
 from bshm_watchd.journal import Journal
 
 
-def recover(folder: HotFolder, journal: Journal, clock: Clock, today: Plan, known: frozenset[str]) -> list[Job]:
-    """The unfinished jobs of a folder, but those the daemon knows of. Raises `OSError` and the like."""
+def recover(folder: HotFolder, journal: Journal, clock: Clock, today: Plan) -> list[Job]:
+    """The unfinished jobs of a folder, none of which runs. Raises `OSError` and the like."""
     with folder.below(WORK) as work_fd:
         found = [
             entry.name
             for entry in folder.disk.entries(work_fd)
             if is_id(entry.name) and entry.is_dir(follow_symlinks=False)
         ]
-    jobs = [
-        job for job_id in sorted(set(found) - known) if (job := _recover_one(folder, clock, today, job_id)) is not None
-    ]
+    jobs = [job for job_id in sorted(found) if (job := _recover_one(folder, clock, today, job_id)) is not None]
     for job in jobs:
         journal.record(job)
         logs.info("recovered", JOB_ID=job.id, HOT_FOLDER=job.folder, photo=job.relative, state=job.state)
-    _close_rows(folder, journal, clock, {*found, *known})
+    _close_rows(folder, journal, clock, set(found))
     return jobs
 
 
-def judge(jobs: Iterable[Job], stopped_cleanly: Callable[[str], bool], max_attempts: int) -> list[Job]:
+def judge(jobs: Iterable[Job], blameless: Callable[[str], bool], max_attempts: int) -> list[Job]:
     """Pure: who is to blame when the process died while jobs ran.
 
-    A clean stop blames nobody. A job that ran alone lost an attempt. Of several that ran together each becomes a
-    suspect, which costs nothing but that it runs alone from now on. Returns the jobs that changed.
+    An incarnation that stopped cleanly, or is alive, blames nobody. A job that ran alone lost an attempt. Of several
+    that ran together each becomes a suspect, which costs nothing but that it runs alone from now on. Returns the jobs
+    that changed.
     """
     found = list(jobs)
     return [
-        _blamed(job, stopped_cleanly(job.ran_in), _ran_alone(job, found), max_attempts)
+        _blamed(job, blameless(job.ran_in), _ran_alone(job, found), max_attempts)
         for job in found
         if job.state is State.RUNNING
     ]

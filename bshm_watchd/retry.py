@@ -8,6 +8,7 @@ _FIRST_RETRY_SECONDS = 5.0
 _LAST_RETRY_SECONDS = 300.0
 _FIRST_HOLD_SECONDS = 1.0
 _LAST_HOLD_SECONDS = 60.0
+_LAST_DOUBLING = 16  # far beyond both limits; a share may be gone for months, and a float ends at 2 ** 1024
 
 
 def given_up(attempts: int, max_attempts: int) -> bool:
@@ -16,9 +17,13 @@ def given_up(attempts: int, max_attempts: int) -> bool:
 
 def retry_seconds(attempts: int) -> float:
     """How long after its `attempts`-th failed attempt a job waits: 5, 10, 20 ... at most 300 seconds."""
-    return min(_FIRST_RETRY_SECONDS * math.pow(2, attempts - 1), _LAST_RETRY_SECONDS)
+    return min(_FIRST_RETRY_SECONDS * _doubled(attempts - 1), _LAST_RETRY_SECONDS)
 
 
 def hold_seconds(failures: int) -> float:
     """How long a held folder waits after its `failures`-th failed probe: 1, 2, 4 ... at most 60 seconds."""
-    return min(_FIRST_HOLD_SECONDS * math.pow(2, failures - 1), _LAST_HOLD_SECONDS)
+    return min(_FIRST_HOLD_SECONDS * _doubled(failures - 1), _LAST_HOLD_SECONDS)
+
+
+def _doubled(times: int) -> float:
+    return math.pow(2, min(times, _LAST_DOUBLING))

@@ -27,10 +27,11 @@ class Schedule:
         self._cost_of = cost_of
         self._clock = clock
         self._alone: str | None = None  # the suspect that has the process for itself
+        self._open = True  # false once the daemon drains
 
     def start_jobs(self, lanes: int, now: float) -> None:
         """Start or claim until nothing more fits: at most `lanes` jobs, and at most the byte budget."""
-        while self._alone is None:
+        while self._open and self._alone is None:
             if (suspect := self._next_suspect()) is not None:
                 if self._in_flight:
                     return
@@ -44,8 +45,12 @@ class Schedule:
         folder.claiming_bytes = None
         if job.state is State.CLAIMED:
             folder.backlog.append(job)
-            if self._alone is None:
+            if self._open and self._alone is None and folder.mode is FolderMode.WATCHING:
                 self._start(folder, job)
+
+    def close(self) -> None:
+        """Start nothing more."""
+        self._open = False
 
     def ended(self, folder: FolderState, job_id: str) -> None:
         folder.running.pop(job_id, None)

@@ -13,7 +13,7 @@ from bshm_watchd import logs
 from bshm_watchd.answers import Answers
 from bshm_watchd.clock import Clock, SystemClock
 from bshm_watchd.config import HotFolderSettings, Settings
-from bshm_watchd.daemon import Daemon, Once, Seams
+from bshm_watchd.daemon import EXIT_BROKEN, Daemon, Once, Seams
 from bshm_watchd.disk.folder import HotFolder
 from bshm_watchd.disk.ops import Disk
 from bshm_watchd.disk.owner import Owner
@@ -70,11 +70,12 @@ def open_daemon(settings: Settings, once: Once | None = None) -> Iterator[Daemon
         pipeline = _pipeline(trees, decoder, batcher, journal, us, clock, settings)
         schedule = _schedule(states, pipeline, inbox, settings, clock)
         answers = Answers(bundle.manifest.name, str(runtime), clock.wall())
-        seams = Seams(inbox, clock, journal, lambda name: disks[name].oldest_call(), answers)
+        seams = Seams(us.incarnation, inbox, clock, journal, lambda name: disks[name].oldest_call(), answers)
         daemon = Daemon(states, schedule, seams, settings.limits.max_attempts, 2 * cores, once)
         stack.enter_context(ControlServer(settings.state_dir / CONTROL, inbox.put, journal))
         yield daemon
-        journal.mark_clean_stop(us.incarnation)
+        if daemon.exit_code != EXIT_BROKEN:  # else a photo may be to blame: see recovery.judge
+            journal.mark_clean_stop(us.incarnation)
         _detach(states, inbox, clock)
 
 

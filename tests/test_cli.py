@@ -13,16 +13,16 @@ from pathlib import Path
 import pytest
 
 from bshm_watchd import __version__
-from bshm_watchd.ops.asking import SOCKET_NAME, NotRunning, ask
-from tests.support.asked import Studio, a_daemon, make_studio, typed, typed_in_shell
-from tests.support.composed import composed_photo
+from bshm_watchd.ops.asking import SOCKET_NAME, ControlError, NotRunning, ask
+from tests.support.asked import Configured, a_daemon, configured, typed, typed_in_shell
+from tests.support.pictures import png
 
 _MAIN = [sys.executable, "-m", "bshm_watchd.cli.main"]
 
 
 @pytest.fixture
-def studio(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Studio:
-    return make_studio(tmp_path, monkeypatch)
+def studio(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Configured:
+    return configured(tmp_path, monkeypatch)
 
 
 # -- what is typed -----------------------------------------------------------------------------------------
@@ -44,10 +44,10 @@ def studio(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Studio:
         ("--config",),
     ],
 )
-def test_a_wrong_command_line_ends_with_64_and_helps(arguments: tuple[str, ...], studio: Studio) -> None:
+def test_a_wrong_command_line_ends_with_64_and_helps(arguments: tuple[str, ...], studio: Configured) -> None:
     told = typed(*arguments)
     assert told.code == 64
-    assert "Usage: bshm-watchd" in told.err
+    assert told.err.startswith(("Usage: bshm-watchd", "Error: "))
 
 
 @pytest.mark.parametrize("verb", ["init", "check", "run", "once", "status", "jobs", "folder", "model", "doctor"])
@@ -59,10 +59,7 @@ def test_every_verb_explains_itself(verb: str) -> None:
 
 @pytest.mark.parametrize(
     "arguments",
-    [
-        (verb, "--help")
-        for verb in ("init", "check", "run", "once", "status", "doctor")
-    ]
+    [(verb, "--help") for verb in ("init", "check", "run", "once", "status", "doctor")]
     + [("jobs", verb, "--help") for verb in ("list", "show", "requeue")]
     + [("folder", verb, "--help") for verb in ("take", "adopt")],
     ids=" ".join,
@@ -81,7 +78,7 @@ def test_version_is_one_line() -> None:
     assert typed("--version").out == f"bshm-watchd {__version__}\n"
 
 
-def test_config_may_stand_before_the_verb_and_after_it(studio: Studio, tmp_path: Path) -> None:
+def test_config_may_stand_before_the_verb_and_after_it(studio: Configured, tmp_path: Path) -> None:
     other = tmp_path / "other.yaml"
     other.write_text(studio.config.read_text().replace(str(studio.state_dir), str(tmp_path / "elsewhere")))
     for arguments in (
@@ -93,7 +90,7 @@ def test_config_may_stand_before_the_verb_and_after_it(studio: Studio, tmp_path:
         assert str(tmp_path / "elsewhere") in typed(*arguments).err, arguments
 
 
-def test_all_problems_of_a_configuration_are_said_plainly(studio: Studio) -> None:
+def test_all_problems_of_a_configuration_are_said_plainly(studio: Configured) -> None:
     studio.add("limits_: {}\nbatch: {max_size: 0}\n")
     for verb in ("run", "once", "status"):
         told = typed(verb)
@@ -109,20 +106,20 @@ def test_a_missing_configuration_says_how_to_make_one(tmp_path: Path) -> None:
     assert "bshm-watchd init DIR" in told.err
 
 
-def test_a_missing_model_says_how_to_fetch_it(studio: Studio) -> None:
+def test_a_missing_model_says_how_to_fetch_it(studio: Configured) -> None:
     told = typed("once")
     assert told.code == 78
     assert "bshm-watchd model fetch arithmetic" in told.err
 
 
-def test_an_unknown_folder_gets_a_close_name_suggested(studio: Studio) -> None:
+def test_an_unknown_folder_gets_a_close_name_suggested(studio: Configured) -> None:
     for arguments in (("folder", "take", "portrait"), ("jobs", "list", "--folder", "portrait")):
         told = typed(*arguments)
         assert told.code == 64
         assert "did you mean portraits?" in told.err
 
 
-def test_a_folder_is_taken_by_the_running_daemon(studio: Studio) -> None:
+def test_a_folder_is_taken_by_the_running_daemon(studio: Configured) -> None:
     asked = []
     with a_daemon(studio.state_dir, lambda one: asked.append((one.verb, one.arguments)) or {}):
         assert typed("folder", "take", "portraits").code == 0
@@ -130,7 +127,7 @@ def test_a_folder_is_taken_by_the_running_daemon(studio: Studio) -> None:
     assert asked == [("folder_take", {"name": "portraits"}), ("folder_adopt", {"name": "portraits"})]
 
 
-def test_a_restored_folder_is_adopted_without_a_daemon(studio: Studio) -> None:
+def test_a_restored_folder_is_adopted_without_a_daemon(studio: Configured) -> None:
     assert typed("check").code == 78  # no model; but the folder is known now
     (studio.folder / ".bshm" / "folder.json").unlink()
     assert "folder adopt portraits" in typed("check").out
@@ -142,12 +139,14 @@ def test_a_restored_folder_is_adopted_without_a_daemon(studio: Studio) -> None:
 
 
 def test_help_is_quick_to_import() -> None:
-    code = "import sys; import bshm_watchd.cli.main; print(sorted({'numpy', 'cv2', 'openvino', 'rich', 'PIL'} & set(sys.modules)))"
+    code = (
+        "import sys; import bshm_watchd.cli.main; print({'numpy', 'cv2', 'openvino', 'rich', 'PIL'} & {*sys.modules})"
+    )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert result.stdout.strip() == "[]"
+    assert result.stdout == "set()\n"
 
 
-def test_a_reader_that_has_seen_enough_causes_no_traceback(studio: Studio) -> None:
+def test_a_reader_that_has_seen_enough_causes_no_traceback(studio: Configured) -> None:
     reading, writing = os.pipe()
     os.close(reading)
     result = subprocess.run([*_MAIN, "--help"], stdout=writing, stderr=subprocess.PIPE, text=True, check=False)
@@ -165,39 +164,35 @@ def test_names_are_utf8_in_any_locale(tmp_path: Path) -> None:
     assert (tmp_path / "Porträts" / "drop").is_dir()
 
 
-def test_an_answer_with_a_hostile_name_does_not_touch_the_terminal(studio: Studio) -> None:
-    name = "\x1b]0;gotcha\x07\n" + os.fsdecode(b"\xff") + ".jpg"
-    job = {"id": "01J9ZQ4T2V8W3X5Y6Z7A8B9C0D", "relative": name}
-
+def test_an_answer_with_a_hostile_name_does_not_touch_the_terminal(studio: Configured) -> None:
     def refuse(asked: object) -> None:
-        raise NotADirectoryError(20, "no", job["relative"])
+        raise ControlError("\x1b]0;gotcha\x07" + os.fsdecode(b"\xff") + ".jpg", 75)
 
     with a_daemon(studio.state_dir, refuse):
         told = typed("status")
-    assert told.code == 70
-    assert "\x1b" not in told.err
-    assert told.err.count("\n") == 1
+    assert told.code == 75
+    assert told.err == "bshm-watchd: \\x1b]0;gotcha\\x07\\xff.jpg\n"
 
 
 # -- whole runs --------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
-def ready(studio: Studio) -> Studio:
+def ready(studio: Configured) -> Configured:
     """With a model, and a drop that takes photos."""
     assert typed("model", "fetch", "arithmetic").code == 0
     assert typed("check").code == 0
     return studio
 
 
-def drop(studio: Studio, *names: str) -> None:
+def drop(studio: Configured, *names: str) -> None:
     for name in names:
-        (studio.folder / "drop" / name).write_bytes(composed_photo(64, 96))
+        (studio.folder / "drop" / name).write_bytes(png())
 
 
 @pytest.mark.e2e
-def test_once_works_off_what_is_there_and_tells_it_in_json(ready: Studio) -> None:
-    drop(ready, "anna.jpg", "bert.jpg")
+def test_once_works_off_what_is_there_and_tells_it_in_json(ready: Configured) -> None:
+    drop(ready, "anna.png", "bert.png")
     told = typed_in_shell("once", "--json")
     assert told.code == 0, told.err
     answer = json.loads(told.out)
@@ -207,18 +202,18 @@ def test_once_works_off_what_is_there_and_tells_it_in_json(ready: Studio) -> Non
 
 
 @pytest.mark.e2e
-def test_once_ends_with_1_when_a_photo_was_rejected(ready: Studio) -> None:
-    drop(ready, "anna.jpg")
+def test_once_ends_with_1_when_a_photo_was_rejected(ready: Configured) -> None:
+    drop(ready, "anna.png")
     (ready.folder / "drop" / "no.jpg").write_bytes(b"no photo at all")
     told = typed_in_shell("once")
     assert told.code == 1
-    assert "portraits  1     1         0       0" in told.out or "portraits     1         1       0     0" in told.out
+    assert told.out.splitlines()[1].split()[:5] == ["portraits", "1", "1", "0", "0"]
     assert "jobs list" in told.err
     assert "rejected: not_a_photo" in typed("jobs", "list").out
 
 
 @pytest.mark.e2e
-def test_once_ends_with_75_when_a_folder_is_away(ready: Studio) -> None:
+def test_once_ends_with_75_when_a_folder_is_away(ready: Configured) -> None:
     ready.folder.rename(ready.folder.with_name("unmounted"))
     told = typed_in_shell("once", "--wait", "0")
     assert told.code == 75
@@ -226,12 +221,12 @@ def test_once_ends_with_75_when_a_folder_is_away(ready: Studio) -> None:
 
 
 @pytest.fixture
-def daemon(ready: Studio) -> Iterator[subprocess.Popen[str]]:
+def daemon(ready: Configured) -> Iterator[subprocess.Popen[str]]:
     """`bshm-watchd run`, ready."""
     process = subprocess.Popen([*_MAIN, "run"], stderr=subprocess.PIPE, text=True)
     try:
         assert process.stderr is not None
-        assert any("ready" in line.split() for line in process.stderr)
+        assert any(line.endswith(" info ready\n") for line in process.stderr)
         yield process
     finally:
         process.kill()
@@ -239,7 +234,9 @@ def daemon(ready: Studio) -> Iterator[subprocess.Popen[str]]:
 
 
 @pytest.mark.e2e
-def test_run_answers_while_it_runs_and_ends_cleanly_when_told_to(ready: Studio, daemon: subprocess.Popen[str]) -> None:
+def test_run_answers_while_it_runs_and_ends_cleanly_when_told_to(
+    ready: Configured, daemon: subprocess.Popen[str]
+) -> None:
     status = ask(ready.state_dir / SOCKET_NAME, "status", {})
     assert status["pid"] == daemon.pid
     assert "watched by the running daemon" in typed("check").out
@@ -250,7 +247,7 @@ def test_run_answers_while_it_runs_and_ends_cleanly_when_told_to(ready: Studio, 
 
 
 @pytest.mark.e2e
-def test_a_second_daemon_ends_with_2_and_names_the_first(ready: Studio, daemon: subprocess.Popen[str]) -> None:
+def test_a_second_daemon_ends_with_2_and_names_the_first(ready: Configured, daemon: subprocess.Popen[str]) -> None:
     for verb in ("run", "once"):
         told = typed_in_shell(verb)
         assert told.code == 2

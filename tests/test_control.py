@@ -161,8 +161,8 @@ def test_history_is_chosen_by_folder_state_and_age(path: Path, journal: Journal)
     for job in (
         old,
         finished_job("new.jpg", State.REJECTED),
-        finished_job("done.jpg"),
-        finished_job("x.jpg", folder="b"),
+        finished_job("done.jpg", wall=1_790_000_001.0),
+        finished_job("x.jpg", folder="b", wall=1_790_000_002.0),
     ):
         journal.record(job)
     with ControlServer(path, nobody, journal):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import unicodedata
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -154,7 +155,8 @@ def _whole(path: Path) -> Path:
 
 def _name_of(path: Path) -> str:
     """The directory's name, as far as a hot folder may be called that."""
-    name = re.sub(r"[^A-Za-z0-9_.-]+", "-", path.name).lstrip("_.-")[:64]
+    plain = unicodedata.normalize("NFKD", path.name).encode("ascii", "ignore").decode("ascii")
+    name = re.sub(r"[^A-Za-z0-9_.-]+", "-", plain).strip("_.-")[:64]
     return name or "photos"
 
 

@@ -47,8 +47,9 @@ def troubled_place(job: Job, directory: str, number: int) -> Place:
 
 
 def _target(job: Job, root: str, template: str, number: int) -> Place:
-    relative = template.removeprefix(root) if root else template
-    directory, _, name = relative.rpartition("/")
+    directory, _, name = template.rpartition("/")
+    if root:  # as `output_root`: what stands before the first field's component is the root, however it is spelt
+        directory = directory[len(template.split("{", 1)[0].rpartition("/")[0]) :]
     return Place(root, _tidy(_expand(directory, job)), numbered(_expand(name, job), number))
 
 
@@ -63,4 +64,4 @@ def _expand(template: str, job: Job) -> str:
 
 
 def _tidy(directory: str) -> str:
-    return "/".join(part for part in directory.split("/") if part)
+    return "/".join(part for part in directory.split("/") if part not in ("", "."))

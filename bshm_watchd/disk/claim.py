@@ -9,10 +9,13 @@ from __future__ import annotations
 import contextlib
 import errno
 import itertools
+import os
+import stat
 
 from bshm_watchd.disk import record
 from bshm_watchd.disk.durable import move_original
 from bshm_watchd.disk.folder import DROP, WORK, HotFolder
+from bshm_watchd.errors import PlaceUnavailable
 from bshm_watchd.jobs import Job, Place, Stamp, State, numbered
 
 _STILL_WRITTEN = (errno.EBUSY, errno.ETXTBSY)  # an SMB client has it open: this is the writer probe of such shares
@@ -58,8 +61,19 @@ def _take(folder: HotFolder, job: Job, work_fd: int, source: Place) -> Job:
             return job.moved(State.GONE)
         if error.errno in _STILL_WRITTEN:
             return job.moved(State.RELEASED)
+        if error.errno in (errno.EACCES, errno.EPERM):
+            raise PlaceUnavailable("no_permission", _missing_right(folder, source)) from error
         raise
     return confirm(folder, job, work_fd)
+
+
+def _missing_right(folder: HotFolder, source: Place) -> str:
+    where = f"{folder.settings.path}/{source.directory}"
+    with folder.below(source.directory) as fd:
+        sticky = os.fstat(fd).st_mode & stat.S_ISVTX
+    if sticky:
+        return f"{where} has the sticky bit, so only a photo's owner may take it out: chmod -t it"
+    return f"{where}: photos can't be taken out of it; give the daemon's user write and search rights there"
 
 
 def confirm(folder: HotFolder, job: Job, work_fd: int) -> Job:

@@ -106,7 +106,7 @@ def typed_in_shell(*arguments: str, **variables: str) -> Told:
 
 
 @dataclass(frozen=True, slots=True)
-class Studio:
+class Configured:
     """A configuration with one hot folder, `portraits`, that commands find by default."""
 
     config: Path
@@ -117,8 +117,8 @@ class Studio:
         self.config.write_text(self.config.read_text() + text)
 
 
-def make_studio(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Studio:
-    studio = Studio(tmp_path / "config.yaml", tmp_path / "state", tmp_path / "portraits")
+def configured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Configured:
+    studio = Configured(tmp_path / "config.yaml", tmp_path / "state", tmp_path / "portraits")
     monkeypatch.setenv("BSHM_WATCHD_CONFIG", str(studio.config))
     studio.state_dir.mkdir()
     studio.folder.mkdir()

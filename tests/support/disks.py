@@ -1,4 +1,4 @@
-"""Disks that die or err at their n-th change."""
+"""Disks that die, err or forget. Each wraps another, so that one may do two of these."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from typing import Any
 
 from bshm_watchd.disk.ops import CHANGES, Disk
 
+NO_SPACE = errno.ENOSPC
+
 
 class Died(BaseException):
     """The process is gone: nothing after this point happens, not even cleaning up."""
@@ -18,13 +20,14 @@ class Died(BaseException):
 class DyingDisk(Disk):
     """Dies at change number `at` (the first is 0): a write leaves half its bytes, everything after dies too."""
 
-    def __init__(self, at: int) -> None:
+    def __init__(self, at: int, disk: Disk | None = None) -> None:
         self.at = at
         self.changes = 0
         self.dead = False
         self.died_in = ""
+        disk = disk or Disk()
         for name in CHANGES:
-            setattr(self, name, self._counted(name, getattr(super(), name)))
+            setattr(self, name, self._counted(name, getattr(disk, name)))
 
     def _counted(self, name: str, call: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(call)
@@ -44,15 +47,16 @@ class DyingDisk(Disk):
 class ErringDisk(Disk):
     """Errs with `code` at change number `at`, and at each one after it until `mended`; never changes anything then."""
 
-    def __init__(self, at: int, code: int, *, once: bool = True) -> None:
+    def __init__(self, at: int, code: int, *, once: bool = True, disk: Disk | None = None) -> None:
         self.at = at
         self.code = code
         self.once = once
         self.changes = 0
         self.erred = 0
         self.mended = False
+        disk = disk or Disk()
         for name in CHANGES:
-            setattr(self, name, self._counted(name, getattr(super(), name)))
+            setattr(self, name, self._counted(name, getattr(disk, name)))
 
     def _counted(self, name: str, call: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(call)
@@ -67,22 +71,21 @@ class ErringDisk(Disk):
         return counted
 
 
-NO_SPACE = errno.ENOSPC
+class InterruptedDisk(Disk):
+    """Calls `before(change, name)` ahead of each change: for what a user does at the worst moment. `name` is the new
+    name of a rename, the name of anything else, "" where only a descriptor is given."""
 
+    def __init__(self, before: Callable[[str, str], None], disk: Disk | None = None) -> None:
+        self._before = before
+        disk = disk or Disk()
+        for name in CHANGES:
+            setattr(self, name, self._announced(name, getattr(disk, name)))
 
-class CrashAfter(Disk):
-    """Runs `then` right after the `nth` call of one change; for faults that need a certain moment."""
+    def _announced(self, change: str, call: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(call)
+        def announced(*arguments: Any) -> Any:
+            names = [argument for argument in arguments if isinstance(argument, str)]
+            self._before(change, names[-1] if names else "")
+            return call(*arguments)
 
-    def __init__(self, change: str, nth: int, then: Callable[[], None]) -> None:
-        self._seen = 0
-        real = getattr(super(), change)
-
-        @wraps(real)
-        def watched(*arguments: Any) -> Any:
-            value = real(*arguments)
-            self._seen += 1
-            if self._seen == nth:
-                then()
-            return value
-
-        setattr(self, change, watched)
+        return announced

@@ -3,50 +3,104 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import re
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
-from tests.support.studio import Studio, cutout_of, sha256
+from bshm_watchd.disk.filing import SIDECAR_SUFFIX
+from bshm_watchd.jobs import FINAL
+from tests.support.studio import HotTree, Studio, cutout_of, sha256
 
 _PLACES = ("drop", ".bshm/work", "done", "rejected", "failed")
+_FILED = ("done", "rejected", "failed")
+_OUTPUTS: dict[str, Callable[[bytes], NDArray[np.uint8]]] = {
+    "results": cutout_of,
+    "mattes": lambda content: np.ascontiguousarray(cutout_of(content)[:, :, 3]),
+}
 
 
 def check(studio: Studio) -> None:
     """After a healthy run to its end: nothing lost, nothing doubled, nothing half, nothing left lying about."""
-    _each_original_is_in_one_place(studio)
-    _each_result_is_whole_and_of_one_original(studio)
-    _no_temporaries(studio)
+    for tree in studio.trees.values():
+        each_original_is_in_one_place(tree)
+        _each_filed_original_has_its_own_name(tree)
+        _each_trouble_has_its_sidecar_and_no_other_is_there(tree)
+        _each_result_is_whole_and_of_one_original(tree)
+        _modes_are_the_folders(tree)
+        _no_temporaries(tree)
+    _the_journal_tells_what_is_there(studio)
     _a_second_run_changes_nothing(studio)
 
 
-def _each_original_is_in_one_place(studio: Studio) -> None:
-    where: dict[str, list[str]] = {}
-    for place in _PLACES:
-        for path in (studio.hot / place).rglob("*"):
-            if path.is_file() and path.name != "job.json" and not path.name.endswith(".error.json"):
-                where.setdefault(sha256(path.read_bytes()), []).append(str(path.relative_to(studio.hot)))
-    for digest in studio.dropped:
-        places = where.get(digest, [])
-        wanted = studio.copies.get(digest, 1)
-        assert len(places) == wanted, f"{digest[:8]} dropped {wanted} times is at {places}"
+def each_original_is_in_one_place(tree: HotTree) -> None:
+    """Holds at any moment, also between a crash and its recovery."""
+    there = Counter(sha256(path.read_bytes()) for place in _PLACES for path in _originals(tree, place))
+    wanted = Counter({digest: len(names) for digest, names in tree.originals.items() if names})
+    lost, doubled = wanted - there, there - wanted
+    assert not lost and not doubled, f"lost {_named(tree, lost)}, doubled or changed {_named(tree, doubled)}"
 
 
-def _each_result_is_whole_and_of_one_original(studio: Studio) -> None:
-    """Every PNG under results/ decodes to the cut-out of a done original, and each done original has as many."""
-    expected = [_pixels_hash(cutout_of(path.read_bytes())) for path in _files(studio, "done")]
-    found = []
-    for path in _files(studio, "results"):
-        picture = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_UNCHANGED)
-        assert picture is not None, f"{path} is not a whole picture"
-        assert path.stat().st_mode & 0o777 == studio.hot.stat().st_mode & 0o666, f"{path} has the wrong mode"
-        found.append(_pixels_hash(picture))
-    assert sorted(found) == sorted(expected), f"{len(found)} results for {len(expected)} done originals"
+def _each_filed_original_has_its_own_name(tree: HotTree) -> None:
+    """Where it was dropped, mirrored; its own name, but for a number."""
+    for place in _FILED:
+        for path in _originals(tree, place):
+            below = path.relative_to(tree.path / place)
+            filed = str(Path(*below.parts[1:]) if place == "done" else below)
+            names = {_unnumbered(name) for name in tree.originals[sha256(path.read_bytes())]}
+            assert _unnumbered(filed) in names, f"{filed} was dropped as {names}"
 
 
-def _no_temporaries(studio: Studio) -> None:
-    left = [str(p) for p in studio.hot.rglob("*") if p.name.endswith((".part", ".tmp")) or p.parent.name == "work"]
+def _each_trouble_has_its_sidecar_and_no_other_is_there(tree: HotTree) -> None:
+    for place in ("rejected", "failed"):
+        files = [str(path) for path in _files(tree, place)]
+        troubled = {path for path in files if not path.endswith(SIDECAR_SUFFIX)}
+        sidecars = {path.removesuffix(SIDECAR_SUFFIX): path for path in files if path.endswith(SIDECAR_SUFFIX)}
+        assert troubled == set(sidecars), f"originals {sorted(troubled)} with the sidecars of {sorted(sidecars)}"
+        for path in sidecars.values():
+            assert json.loads(Path(path).read_bytes())["reason"]
+
+
+def _each_result_is_whole_and_of_one_original(tree: HotTree) -> None:
+    """Every result is the one of a done original, and each done original (or requeue of one) has one of each kind."""
+    for directory, made_of in _OUTPUTS.items():
+        if directory != "results" and directory not in tree.extra:
+            continue
+        contents = [path.read_bytes() for path in _files(tree, "done")]
+        expected = Counter(_pixels_hash(made_of(content)) for content in contents)
+        for content in set(contents):
+            expected[_pixels_hash(made_of(content))] += tree.sets_again[sha256(content)]
+        found = Counter(_pixels_hash(_whole(path)) for path in _files(tree, directory))
+        assert found == expected, f"{directory}: {found.total()} for {expected.total()}, or of another photo"
+
+
+def _modes_are_the_folders(tree: HotTree) -> None:
+    root = tree.path.stat().st_mode
+    for top in (*_OUTPUTS, *_FILED):
+        for path in [tree.path / top, *(tree.path / top).rglob("*")]:
+            if path.is_dir():
+                assert path.stat().st_mode & 0o777 == root & 0o777, f"{path} has the wrong mode"
+            elif top in _OUTPUTS and path.exists():
+                assert path.stat().st_mode & 0o777 == root & 0o666, f"{path} has the wrong mode"
+
+
+def _no_temporaries(tree: HotTree) -> None:
+    left = [str(p) for p in tree.path.rglob("*") if p.name.endswith((".part", ".tmp")) or p.parent.name == "work"]
     assert not left, f"left lying about: {left}"
+
+
+def _the_journal_tells_what_is_there(studio: Studio) -> None:
+    """Nothing is under way, and what was filed is where its row says, unless it was requeued from there."""
+    for row in studio.rows():
+        assert row.state in FINAL, f"{row.relative} is {row.state} for ever"
+        if row.filed_as is not None and not row.requeued_as:
+            path = studio.trees[row.folder].path / row.filed_as.path
+            assert path.exists(), f"{row.relative} is {row.state}, but not at {row.filed_as.path}"
 
 
 def _a_second_run_changes_nothing(studio: Studio) -> None:
@@ -56,9 +110,29 @@ def _a_second_run_changes_nothing(studio: Studio) -> None:
     assert before == after
 
 
-def _files(studio: Studio, place: str):
-    return sorted(path for path in (studio.hot / place).rglob("*") if path.is_file())
+def _files(tree: HotTree, place: str) -> list[Path]:
+    return sorted(path for path in (tree.path / place).rglob("*") if path.is_file())
 
 
-def _pixels_hash(picture: np.ndarray) -> str:
+def _originals(tree: HotTree, place: str) -> list[Path]:
+    ours = ("job.json", ".job.json.tmp", ".probe.tmp")
+    return [p for p in _files(tree, place) if p.name not in ours and not p.name.endswith((SIDECAR_SUFFIX, ".part"))]
+
+
+def _unnumbered(path: str) -> str:
+    """Without its number, and without the rest of a name so long that a number or a sidecar's ending cut it."""
+    return re.sub(r"(~\d+)*(\.[^./]*)$", r"\2", path)[:200]
+
+
+def _named(tree: HotTree, digests: Counter[str]) -> list[str]:
+    return [f"{count} of {tree.originals.get(digest, digest[:8])}" for digest, count in digests.items()]
+
+
+def _whole(path: Path) -> NDArray[np.uint8]:
+    picture = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_UNCHANGED)
+    assert picture is not None, f"{path} is not a whole picture"
+    return picture
+
+
+def _pixels_hash(picture: NDArray[np.uint8]) -> str:
     return hashlib.sha256(picture.tobytes()).hexdigest()

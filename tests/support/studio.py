@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import itertools
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -22,19 +24,20 @@ from bshm_watchd.disk.folder import HotFolder
 from bshm_watchd.disk.ops import Disk
 from bshm_watchd.disk.owner import Owner
 from bshm_watchd.errors import PlaceUnavailable, RejectedPhoto
-from bshm_watchd.events import Event, Inbox, JobOver, ModelReady
+from bshm_watchd.events import Asked, Inbox, ModelReady
 from bshm_watchd.folder_calls import FolderCalls
 from bshm_watchd.folder_state import FolderState
-from bshm_watchd.jobs import Job, new_id
-from bshm_watchd.journal import JOURNAL_NAME, Journal
+from bshm_watchd.jobs import new_id
+from bshm_watchd.journal import JOURNAL_NAME, Journal, Row
 from bshm_watchd.matting.photo import Photo
-from bshm_watchd.pipeline import Outcome, Pipeline
+from bshm_watchd.pipeline import Pipeline, Render
 from bshm_watchd.schedule import Schedule
-from bshm_watchd.threads import answer
 from tests.support.clock import FakeClock
 from tests.support.decoders import InProcessDecoder
+from tests.support.workers import InlineHand, InlineWorkers, Workers
 
 _serial = itertools.count()
+_ONCE = Once(300)
 _ONCE = Once(300)
 
 
@@ -49,125 +52,156 @@ class Greens:
         return photo.pixels[:, :, 1].copy()
 
 
-class InlineHand:
-    def __init__(self, folder: str, put: Callable[[Event], None]) -> None:
-        self._folder = folder
-        self._put = put
+@dataclass
+class HotTree:
+    """A hot folder as its users see it, and what they have put there."""
 
-    def ask(self, call: str, work: Callable[[], Any]) -> None:
-        self._put(answer(self._folder, call, work))
+    path: Path
+    extra: str = ""  # more keys of the hot folder, as YAML lines
+    originals: dict[str, list[str]] = field(default_factory=dict)  # sha256 -> names below drop/, one a copy
+    sets_again: Counter[str] = field(default_factory=Counter)  # sha256 -> results made again by a requeue
+
+    def __post_init__(self) -> None:
+        (self.path / "drop").mkdir(parents=True, exist_ok=True)
+
+    def drop(self, name: str, content: bytes | None = None) -> bytes:
+        """Put a whole photo into drop/ (a new one each time unless `content` is given), over what is there."""
+        content = png(next(_serial)) if content is None else content
+        path = self.path / "drop" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.forget(name)
+        path.write_bytes(content)
+        self.originals.setdefault(sha256(content), []).append(name)
+        return content
+
+    def forget(self, name: str) -> None:
+        """Whatever its owner does to a photo that is still in drop/ is the owner's affair."""
+        path = self.path / "drop" / name
+        if path.exists():
+            self.originals[sha256(path.read_bytes())].remove(name)
+
+    def tree(self, below: str = "") -> list[str]:
+        """All files but the daemon's own records, relative, sorted."""
+        top = self.path / below
+        return sorted(str(path.relative_to(top)) for path in top.rglob("*") if path.is_file() and not _is_record(path))
+
+    def everything(self) -> dict[str, str]:
+        """Every file with its hash: equal snapshots mean nothing changed."""
+        return {str(p.relative_to(self.path)): sha256(p.read_bytes()) for p in self.path.rglob("*") if p.is_file()}
 
 
-class InlineWorkers:
-    def __init__(self, run: Callable[[Job], Outcome], put: Callable[[Event], None]) -> None:
-        self._run = run
-        self._put = put
+@dataclass(frozen=True)
+class Life:
+    """What one life of the daemon is given."""
 
-    def start(self, job: Job) -> None:
-        self._put(JobOver(self._run(job)))
-
-
-class HeldWorkers:
-    """Jobs start and stay under way until `finish`; a crash in between finds them running."""
-
-    def __init__(self, run: Callable[[Job], Outcome], put: Callable[[Event], None]) -> None:
-        self._run = run
-        self._put = put
-        self.started: list[Job] = []
-
-    def start(self, job: Job) -> None:
-        self.started.append(job)
-
-    def finish(self, job: Job) -> None:
-        self.started.remove(job)
-        self._put(JobOver(self._run(job)))
+    disk: Disk
+    disks: Mapping[str, Disk] = field(default_factory=dict)  # of single hot folders, instead of `disk`
+    spoil: Callable[[Photo], None] = lambda photo: None
+    render: Render = render
+    workers: Workers = InlineWorkers
+    pipeline: type[Pipeline] = Pipeline
+    calls: type[FolderCalls] = FolderCalls
+    once: Once | None = _ONCE
+    state: str = "state"  # the state directory's name: another one makes it another daemon
 
 
 @dataclass
 class Studio:
-    """A hot folder named `portraits` and the daemon that serves it; `start` may be called again and again."""
+    """A hot folder named `portraits` (and others), and the daemon that serves it; `start` it again and again."""
 
     base: Path
     extra: str = ""  # more keys of the hot folder, as YAML lines
     limits: str = "{min_free_mib: 0}"
     clock: FakeClock = field(default_factory=FakeClock)
-    dropped: dict[str, bytes] = field(default_factory=dict)  # sha256 -> content of every original ever dropped
-    copies: dict[str, int] = field(default_factory=dict)  # how many of a content there must be, where not one
+    others: dict[str, str] = field(default_factory=dict)  # further hot folders: name -> more keys
 
     def __post_init__(self) -> None:
-        self.hot.mkdir(parents=True, exist_ok=True)
-        (self.hot / "drop").mkdir(exist_ok=True)
+        folders = {"portraits": self.extra, **self.others}
+        paths = {name: self.base / ("hot" if name == "portraits" else name) for name in folders}
+        self.trees = {name: HotTree(paths[name], extra) for name, extra in folders.items()}
+
+    @property
+    def portraits(self) -> HotTree:
+        return self.trees["portraits"]
 
     @property
     def hot(self) -> Path:
-        return self.base / "hot"
+        return self.portraits.path
 
-    @property
-    def settings(self) -> config.Settings:
-        return config.parse(
-            f"version: 1\nstate_dir: {self.base}/state\nlimits: {self.limits}\n"
-            f"hot_folders:\n  - name: portraits\n    path: {self.hot}\n    watch: poll\n{self.extra}"
+    def settings(self, state: str = "state") -> config.Settings:
+        folders = "".join(
+            f"  - name: {name}\n    path: {tree.path}\n    watch: poll\n{tree.extra}"
+            for name, tree in self.trees.items()
         )
+        head = f"version: 1\nstate_dir: {self.base}/{state}\nlimits: {self.limits}\n"
+        return config.parse(f"{head}hot_folders:\n{folders}")
 
     def drop(self, name: str, content: bytes | None = None) -> bytes:
-        """Put a whole photo into drop/ (a new one each time unless `content` is given)."""
-        content = png(next(_serial)) if content is None else content
-        path = self.hot / "drop" / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
-        self.dropped[sha256(content)] = content
-        return content
+        return self.portraits.drop(name, content)
 
-    def start(
-        self, disk: Disk | None = None, *, spoil: Callable[[Photo], None] = lambda photo: None,
-        workers: type[InlineWorkers] | type[HeldWorkers] = InlineWorkers, once: Once | None = _ONCE,
-    ) -> Running:  # fmt: skip
-        return Running(self, disk or Disk(), spoil, workers, once)
+    def start(self, disk: Disk | None = None, **options: Any) -> Running:
+        """One life; the options are those of `Life`."""
+        return Running(self, Life(disk or Disk(), **options))
 
     def run(self, disk: Disk | None = None, **options: Any) -> int:
         """Work off everything; returns the exit code."""
         with self.start(disk, **options) as running:
             return running.run()
 
-    # -- what a user sees ------------------------------------------------------------------------------
+    def rows(self, state: str = "state") -> list[Row]:
+        """What the journal remembers, the oldest first."""
+        with Journal(self.base / state / JOURNAL_NAME, self.clock) as journal:
+            return journal.jobs(limit=1000)[::-1]
 
     def tree(self, below: str = "") -> list[str]:
-        """All files below the hot folder but the daemon's own records, relative, sorted."""
-        top = self.hot / below
-        return sorted(str(path.relative_to(top)) for path in top.rglob("*") if path.is_file() and not _is_record(path))
+        return self.portraits.tree(below)
 
     def everything(self) -> dict[str, str]:
-        """Every file of the hot folder with its hash: equal snapshots mean nothing changed."""
-        return {str(p.relative_to(self.hot)): sha256(p.read_bytes()) for p in self.hot.rglob("*") if p.is_file()}
+        return {f"{name}/{path}": h for name, tree in self.trees.items() for path, h in tree.everything().items()}
 
 
 class Running:
     """One life of the daemon. Leaving it abruptly (an exception) is a crash: nothing is put in order."""
 
-    def __init__(
-        self, studio: Studio, disk: Disk, spoil: Callable[[Photo], None],
-        workers: type[InlineWorkers] | type[HeldWorkers], once: Once | None,
-    ) -> None:  # fmt: skip
-        settings, clock = studio.settings, studio.clock
-        (settings.state_dir).mkdir(exist_ok=True)
+    def __init__(self, studio: Studio, life: Life) -> None:
+        settings, clock = studio.settings(life.state), studio.clock
+        settings.state_dir.mkdir(exist_ok=True)
         self.studio = studio
         self.inbox = Inbox()
         self.journal = Journal(settings.state_dir / JOURNAL_NAME, clock)
         # As of a process that is gone once this life is over, although the test's process lives on.
         self.us = replace(Owner.this_process(new_id(clock.wall()), clock.wall()), pid_started="another life")
-        folder = HotFolder(disk, settings.hot_folders[0], settings.state_dir)
-        self.calls = FolderCalls(
-            folder, settings.limits, lambda _: None, self.journal, self.us, clock, cost_bytes
-        )  # fmt: skip
-        self.state = FolderState(folder.settings, self.calls, InlineHand("portraits", self.inbox.put))
-        pipeline = Pipeline(
-            {"portraits": folder}, InProcessDecoder(max_pixels=settings.limits.max_pixels), Greens(spoil), render,
+        trees = {
+            folder.name: HotFolder(life.disks.get(folder.name, life.disk), folder, settings.state_dir)
+            for folder in settings.hot_folders
+        }
+        self.states = {name: self._state(tree, life, settings) for name, tree in trees.items()}
+        pipeline = life.pipeline(
+            trees, InProcessDecoder(max_pixels=settings.limits.max_pixels), Greens(life.spoil), life.render,
             self.journal, self.us, clock, settings.limits.max_attempts,
         )  # fmt: skip
-        self.workers = workers(pipeline.run, self.inbox.put)
-        schedule = Schedule([self.state], self.workers, settings.limits, cost_bytes, clock)
-        seams = Seams(self.inbox, clock, self.journal, lambda _: None, Answers("arithmetic", "cpu", clock.wall()))
-        self.daemon = Daemon([self.state], schedule, seams, settings.limits.max_attempts, 4, once)
+        self.workers = life.workers(pipeline.run, self.inbox.put)
+        states = list(self.states.values())
+        schedule = Schedule(states, self.workers, settings.limits, cost_bytes, clock)
+        seams = Seams(
+            self.us.incarnation,
+            self.inbox,
+            clock,
+            self.journal,
+            lambda _: None,
+            Answers("arithmetic", "cpu", clock.wall()),
+        )
+        self.daemon = Daemon(states, schedule, seams, settings.limits.max_attempts, 4, life.once)
+
+    def _state(self, tree: HotFolder, life: Life, settings: config.Settings) -> FolderState:
+        calls = life.calls(
+            tree, settings.limits, lambda _: None, self.journal, self.us, self.studio.clock, cost_bytes
+        )  # fmt: skip
+        return FolderState(tree.settings, calls, InlineHand(tree.settings.name, self.inbox.put))
+
+    @property
+    def state(self) -> FolderState:
+        return self.states["portraits"]
 
     def __enter__(self) -> Running:
         self.journal.__enter__()
@@ -177,14 +211,24 @@ class Running:
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if kind is None:
             self.journal.mark_clean_stop(self.us.incarnation)
-            with contextlib.suppress(OSError, PlaceUnavailable):  # a broken disk stays broken; as in wiring
-                self.calls.detach()
-        elif self.calls._watch is not None:
-            self.calls._watch.watcher.stop()
+            for state in self.states.values():
+                with contextlib.suppress(OSError, PlaceUnavailable):  # a broken disk stays broken; as in wiring
+                    state.calls.detach()
         self.journal.__exit__()
 
     def step(self) -> float:
-        return self.daemon.step(self.inbox.take(0), self.studio.clock.monotonic())
+        """Steps until nothing is left in the inbox: no time passes while the daemon has something to take in."""
+        wait = self.daemon.step(self.inbox.take(0), self.studio.clock.monotonic())
+        while self.daemon.exit_code is None and (events := self.inbox.take(0)):
+            wait = self.daemon.step(events, self.studio.clock.monotonic())
+        return wait
+
+    def requeue(self, *job_ids: str) -> dict[str, list[dict[str, str]]]:
+        """What the control socket would answer."""
+        asked = Asked("requeue", {"ids": list(job_ids)}, Future())
+        self.inbox.put(asked)
+        self.step()
+        return asked.answer.result(timeout=0)
 
     def run(self, limit_seconds: float = 3600, until: Callable[[], bool] = lambda: False) -> int:
         """Step, moving the clock on by what each step asks for, until the daemon ends or `until` holds."""
@@ -193,7 +237,7 @@ class Running:
             wait = self.step()
             if self.daemon.exit_code is None:
                 self.studio.clock.advance(wait + 0.001)
-            assert self.studio.clock.monotonic() < deadline, f"not over after {limit_seconds} s: {self.state}"
+            assert self.studio.clock.monotonic() < deadline, f"not over after {limit_seconds} s: {self.states}"
         return -1 if self.daemon.exit_code is None else self.daemon.exit_code
 
 

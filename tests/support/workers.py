@@ -1,0 +1,52 @@
+"""A folder's thread and the workers, without threads: what they are asked happens at once, or when a test says so."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from bshm_watchd.events import Event, JobOver
+from bshm_watchd.jobs import Job
+from bshm_watchd.pipeline import Outcome
+from bshm_watchd.threads import answer
+
+
+class InlineHand:
+    def __init__(self, folder: str, put: Callable[[Event], None]) -> None:
+        self._folder = folder
+        self._put = put
+
+    def ask(self, call: str, work: Callable[[], Any]) -> None:
+        self._put(answer(self._folder, call, work))
+
+
+class InlineWorkers:
+    def __init__(self, run: Callable[[Job], Outcome], put: Callable[[Event], None]) -> None:
+        self._run = run
+        self._put = put
+
+    def start(self, job: Job) -> None:
+        self._put(JobOver(self._run(job)))
+
+
+class HeldWorkers(InlineWorkers):
+    """Jobs start and stay under way until `finish`. While one is in its matte, another may be begun: `begin_next`."""
+
+    def __init__(self, run: Callable[[Job], Outcome], put: Callable[[Event], None]) -> None:
+        super().__init__(run, put)
+        self.started: list[Job] = []
+
+    def start(self, job: Job) -> None:
+        self.started.append(job)
+
+    def finish(self, job: Job) -> None:
+        self.started.remove(job)
+        super().start(job)
+
+    def begin_next(self) -> None:
+        """Run the next job that waits. Called from within a matte, so that several are under way at one time."""
+        if self.started:
+            self.finish(self.started[0])
+
+
+Workers = type[InlineWorkers] | type[HeldWorkers]

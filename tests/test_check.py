@@ -1,0 +1,160 @@
+"""`bshm-watchd check`: each problem is found, named by where it is, and ends with 78."""
+
+from __future__ import annotations
+
+import json
+import socket
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bshm_watchd import config
+from bshm_watchd.cli import checks
+from bshm_watchd.ops.asking import SOCKET_NAME
+from tests.support.asked import Configured, a_daemon, configured, typed
+
+_MIB = 1 << 20
+
+
+@pytest.fixture
+def studio(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Configured:
+    studio = configured(tmp_path, monkeypatch)
+    assert typed("model", "fetch", "arithmetic").code == 0
+    return studio
+
+
+def problems() -> dict[str, str]:
+    told = typed("check", "--json")
+    answer = json.loads(told.out)
+    found = {one["subject"]: one["message"] for one in answer["findings"] if one["level"] == "problem"}
+    assert answer["ok"] == (not found)
+    assert told.code == (78 if found else 0)
+    return found
+
+
+def settings_with(limits: str, outputs: str = "") -> config.Settings:
+    return config.parse(
+        f"version: 1\nstate_dir: /state\nlimits: {limits}\nhot_folders:\n- name: a\n  path: /hot\n{outputs}"
+    )
+
+
+def test_a_good_configuration_is_called_good(studio: Configured) -> None:
+    assert problems() == {}
+    assert "Everything is right." in typed("check").out
+
+
+def test_check_leaves_nothing_behind_but_the_tree(studio: Configured) -> None:
+    typed("check")
+    left = sorted(str(path.relative_to(studio.folder)) for path in studio.folder.rglob("*"))
+    assert left == [".bshm", ".bshm/folder.json", ".bshm/work", "done", "drop", "failed", "rejected", "results"]
+
+
+def test_check_does_not_own_the_folder(studio: Configured) -> None:
+    typed("check")
+    assert not (studio.folder / ".bshm" / "owner").exists()
+
+
+def test_every_problem_of_the_configuration_is_a_line(studio: Configured) -> None:
+    studio.add("model_: {}\nbatch: {max_size: 0}\n")
+    told = typed("check")
+    assert told.code == 78
+    assert [line.split()[1] for line in told.out.splitlines() if line.startswith("problem")] == ["configuration"] * 2
+
+
+def test_a_missing_model_is_a_problem_with_its_command(studio: Configured) -> None:
+    studio.config.write_text(studio.config.read_text().replace("arithmetic", "u2netp"))
+    assert problems()["model"].endswith("bshm-watchd model fetch u2netp")
+
+
+def test_a_damaged_model_is_found_by_its_hash(studio: Configured) -> None:
+    manifest = studio.state_dir / "models" / "arithmetic" / "bundle.yaml"
+    (manifest.parent / "readme").write_text("changed")
+    manifest.write_text(manifest.read_text() + f"files: [{{path: readme, sha256: '{'0' * 64}'}}]\n")
+    assert "fetch it anew" in problems()["model"]
+
+
+def test_a_missing_hot_folder_is_a_problem(studio: Configured) -> None:
+    studio.folder.rmdir()
+    assert "mount or create it" in problems()["hot folder portraits"]
+
+
+def test_a_replaced_hot_folder_is_a_problem(studio: Configured) -> None:
+    assert problems() == {}
+    studio.folder.rename(studio.folder.with_name("away"))
+    studio.folder.mkdir()
+    assert "folder adopt portraits" in problems()["hot folder portraits"]
+
+
+def test_a_file_where_a_directory_must_be_is_a_problem(studio: Configured) -> None:
+    (studio.folder / "done").write_text("in the way")
+    assert "hot folder portraits" in problems()
+
+
+def test_an_unknown_group_is_a_problem(studio: Configured) -> None:
+    studio.add("    permissions: {group: no-such-group-here}\n")
+    assert "no-such-group-here" in problems()["hot folder portraits"]
+
+
+def test_too_little_free_space_is_a_problem(studio: Configured) -> None:
+    studio.config.write_text(studio.config.read_text().replace("min_free_mib: 0", "min_free_mib: 999999999"))
+    found = problems()
+    assert set(found) == {"state_dir", "hot folder portraits"}
+    assert "999999999" in found["state_dir"]
+
+
+def test_a_state_directory_that_cannot_be_is_a_problem(studio: Configured, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    text = studio.config.read_text()
+    studio.config.write_text(text.replace(str(studio.state_dir), str(tmp_path / "file" / "state")))
+    assert "state_dir" in problems()
+
+
+def test_results_show_the_mode_they_will_get(studio: Configured) -> None:
+    studio.add('    permissions: {mode: "0640"}\n')
+    assert "cutout results get mode 0640" in typed("check").out
+
+
+@pytest.mark.parametrize(
+    ("limits", "outputs", "level"),
+    [
+        ("{max_pixels: 120000000, in_flight_mib: 3072}", "", "ok"),
+        ("{max_pixels: 120000000, in_flight_mib: 1000}", "", "problem"),
+        ("{max_pixels: 40000000, in_flight_mib: 1000}", "", "ok"),
+        ("{max_pixels: 10000000, in_flight_mib: 9000}", "", "note"),
+    ],
+)
+def test_limits_must_fit_each_other_and_should_fit_the_machine(limits: str, outputs: str, level: str) -> None:
+    (found,) = checks.limits(settings_with(limits, outputs), memory_bytes=8000 * _MIB)
+    assert found.level == level
+
+
+def test_the_limit_to_raise_is_said_with_a_number_that_does(studio: Configured) -> None:
+    (found,) = checks.limits(settings_with("{in_flight_mib: 100}"), memory_bytes=8000 * _MIB)
+    needed = int(found.message.partition("raise in_flight_mib to ")[2].split(",")[0])
+    (mended,) = checks.limits(settings_with(f"{{in_flight_mib: {needed}}}"), memory_bytes=8000 * _MIB)
+    assert mended.level == "ok"
+
+
+def status_with(state: str, studio: Configured) -> dict[str, Any]:
+    folder = {"name": "portraits", "path": str(studio.folder), "state": state, "reason": "disk full; free some space"}
+    return {"pid": 4711, "folders": [folder]}
+
+
+def test_a_folder_that_a_daemon_watches_is_not_written_to(studio: Configured) -> None:
+    with a_daemon(studio.state_dir, lambda _: status_with("watching", studio)):
+        told = typed("check")
+    assert told.code == 0
+    assert "watched by the running daemon (process 4711)" in told.out
+    assert list(studio.folder.iterdir()) == []
+
+
+def test_a_folder_that_the_daemon_holds_is_a_problem_with_its_reason(studio: Configured) -> None:
+    with a_daemon(studio.state_dir, lambda _: status_with("held", studio)):
+        assert problems()["hot folder portraits"] == "disk full; free some space"
+
+
+def test_a_daemon_that_does_not_answer_leaves_the_trying_to_check(studio: Configured) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as left:
+        left.bind(str(studio.state_dir / SOCKET_NAME))
+    assert problems() == {}

@@ -1,0 +1,100 @@
+"""`bshm-watchd doctor`: tells what it looked for, with or without a configuration."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from bshm_watchd.cli import surroundings
+from tests.support.asked import Configured, configured, typed
+
+_CPUINFO = """\
+processor\t: 0
+model name\t: Imaginary 9000
+flags\t\t: fpu sse avx2 avx512f avx512_bf16
+processor\t: 1
+model name\t: Imaginary 9000
+flags\t\t: fpu sse avx2 avx512f avx512_bf16
+"""
+
+
+@pytest.fixture
+def studio(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Configured:
+    studio = configured(tmp_path, monkeypatch)
+    assert typed("model", "fetch", "arithmetic").code == 0
+    return studio
+
+
+def found() -> dict[str, dict[str, str]]:
+    told = typed("doctor", "--json")
+    answer = json.loads(told.out)
+    assert told.code == (0 if answer["ok"] else 78)
+    return {one["subject"]: one for one in answer["findings"]}
+
+
+def test_doctor_finds_this_machine_healthy(studio: Configured) -> None:
+    findings = found()
+    assert {one["level"] for one in findings.values()} <= {"ok", "note"}
+    for subject in ("python", "numpy", "cpu", "gpu", "openvino CPU", "fs.inotify", "model", "runtime", "state_dir"):
+        assert subject in findings
+    assert str(studio.folder) in findings["hot folder portraits"]["message"]
+
+
+def test_doctor_works_without_a_configuration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path / "state"))
+    monkeypatch.setenv("BSHM_WATCHD_CONFIG", str(tmp_path / "none.yaml"))
+    assert "bshm-watchd init" in found()["configuration"]["message"]
+    assert not (tmp_path / "state").exists()
+
+
+def test_a_wrong_configuration_is_told_beside_the_rest(studio: Configured) -> None:
+    studio.add("batchh: {}\n")
+    told = typed("doctor")
+    assert "batchh" in told.err
+    assert "openvino" in told.out
+
+
+def test_a_missing_model_is_a_problem(studio: Configured) -> None:
+    studio.config.write_text(studio.config.read_text().replace("arithmetic", "u2netp"))
+    assert "model fetch u2netp" in found()["model"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("requirement", "version", "level"),
+    [
+        ("numpy>=1.26", "2.4.6", "ok"),
+        ("numpy>=1.26", "1.26", "ok"),
+        ("numpy>=1.26", "1.9.9", "problem"),
+        ("numpy>=1.26", None, "problem"),
+        ("typer[all]<1,>=0.15", "0.9", "problem"),
+        ("opencv-python-headless>=4.10", "4.10.0.84", "ok"),
+        ("tensorflow", "2.21.0rc1+local", "ok"),
+    ],
+)
+def test_dependencies_are_held_against_their_floor(requirement: str, version: str | None, level: str) -> None:
+    (finding,) = surroundings.dependencies([requirement], lambda _: version)
+    assert finding.level == level
+
+
+def test_extras_are_not_missed() -> None:
+    assert list(surroundings.dependencies(['ruff>=0.8; extra == "dev"'], lambda _: None)) == []
+
+
+def test_the_cpu_is_named_with_what_speeds_it_up() -> None:
+    message = surroundings.cpu(_CPUINFO).message
+    assert message.startswith("Imaginary 9000")
+    assert message.endswith("avx2, avx512f, avx512_bf16")
+
+
+def test_the_gpu_line_says_what_was_looked_for() -> None:
+    assert "/dev/nvidia0" in surroundings.gpu([]).message
+    assert surroundings.gpu(["/dev/nvidia0"]).level == "note"
+
+
+@pytest.mark.parametrize(
+    ("watches", "instances", "level"), [(192536, 128, "ok"), (1024, 128, "note"), (None, None, "note")]
+)
+def test_few_watches_are_worth_a_note(watches: int | None, instances: int | None, level: str) -> None:
+    assert surroundings.inotify_limits(watches, instances).level == level

@@ -1,0 +1,90 @@
+"""`bshm-watchd status`: what a person sees, what a script reads."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from bshm_watchd.cli.console import duration
+from bshm_watchd.status import FolderMode, FolderStatus, Status
+from tests.support.asked import Configured, Told, a_daemon, configured, typed
+
+
+@pytest.fixture
+def studio(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Configured:
+    return configured(tmp_path, monkeypatch)
+
+
+def folder(name: str, state: FolderMode = FolderMode.WATCHING, reason: str = "") -> FolderStatus:
+    return FolderStatus(
+        name=name, path=f"/srv/hot/{name}", state=state, reason=reason, waiting=12, in_flight=3, retrying=1,
+        oldest_waiting_seconds=754.0, not_photos=2, left=0, events=True, done=1234, rejected=5, failed=0,
+    )  # fmt: skip
+
+
+def status_of(*folders: FolderStatus, state: str = "busy") -> Status:
+    return Status(
+        state=state, ready=True, version="1.2.3", pid=4711, since="2026-01-02T03:04:05+01:00", model="u2netp",
+        device="cpu", in_flight_bytes=1, finished=1239, folders=folders,
+    )  # fmt: skip
+
+
+def told(studio: Configured, status: Status, *options: str) -> Told:
+    with a_daemon(studio.state_dir, lambda _: status.as_json()):
+        return typed("status", *options)
+
+
+def test_status_ends_with_3_when_nothing_runs(studio: Configured) -> None:
+    result = typed("status")
+    assert (result.code, result.out) == (3, "")
+    assert "not running" in result.err
+    assert "bshm-watchd run" in result.err
+
+
+def test_status_shows_each_folder_in_a_line(studio: Configured) -> None:
+    result = told(studio, status_of(folder("portraits"), folder("school")))
+    assert result.code == 0
+    lines = result.out.splitlines()
+    assert lines[0] == "bshm-watchd 1.2.3 is running: busy"
+    assert [line.split() for line in lines if line.startswith("school")] == [
+        ["school", "watching", "12", "13", "min", "4", "1234", "5", "0", "2"]
+    ]
+
+
+def test_a_folder_in_trouble_says_why_and_status_still_ends_with_0(studio: Configured) -> None:
+    held = folder("school", FolderMode.HELD, "disk full; free some space")
+    result = told(studio, status_of(folder("portraits"), held, state="degraded"))
+    assert result.code == 0
+    assert "degraded" in result.out
+    assert "school is held: disk full; free some space" in result.out
+
+
+def test_the_table_fits_into_80_columns(studio: Configured) -> None:
+    result = told(studio, status_of(folder("portraits"), folder("school", FolderMode.UNREACHABLE, "gone")))
+    table = [line for line in result.out.splitlines() if line.startswith(("folder", "portraits", "school  "))]
+    assert len(table) == 3
+    assert max(map(len, table)) <= 80
+
+
+def test_json_is_the_whole_status(studio: Configured) -> None:
+    status = status_of(folder("portraits"))
+    assert json.loads(told(studio, status, "--json").out) == json.loads(json.dumps(status.as_json()))
+
+
+def test_status_needs_no_configuration_where_the_default_state_directory_serves(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path))
+    monkeypatch.setenv("BSHM_WATCHD_CONFIG", str(tmp_path / "none.yaml"))
+    with a_daemon(tmp_path, lambda _: status_of(folder("portraits")).as_json()):
+        assert typed("status").code == 0
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(None, ""), (0.2, "0 s"), (119, "119 s"), (120, "2 min"), (3599, "60 min"), (3600, "1.0 h"), (200000, "2.3 d")],
+)
+def test_durations_are_short(seconds: float | None, text: str) -> None:
+    assert duration(seconds) == text
