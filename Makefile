@@ -35,6 +35,10 @@ check: $(INSTALLED)  ## style, types, layers, sizes and the quick tests
 	@$(BIN)/python tests/check_sizes.py
 	@$(BIN)/pytest -m "not e2e and not slow and not soak"
 
+.PHONY: compare
+compare: $(INSTALLED)  ## photos a second against rembg with the same weights, in interleaved pairs
+	@$(BIN)/python -m tests.compare_rembg
+
 .PHONY: lock
 lock:  ## renew .ci/requirements.lock with the newest versions that fit
 	@rm -rf $(VENV)-lock && $(PYTHON) -m venv $(VENV)-lock
@@ -45,7 +49,7 @@ lock:  ## renew .ci/requirements.lock with the newest versions that fit
 
 .PHONY: clean
 clean:  ## remove the environment, the demo and what tools left behind
-	@rm -rf $(VENV) $(VENV)-lock demo build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@rm -rf $(VENV) $(VENV)-lock demo compare build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	@find bshm_watchd tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The environment, made again when what it is made from changes.

@@ -82,6 +82,7 @@ class Daemon:
         self._once = once
         self._model_lanes: int | None = None
         self._judged = False
+        self._all_seen = False  # whether every folder could be looked into when the last end was judged
         self._drain_exit: int | None = None  # set while draining
         self._drain_deadline = _FOR_EVER
         self._progress_at = seams.clock.monotonic()
@@ -195,9 +196,12 @@ class Daemon:
         """Once every folder was attached or can't be: who is to blame for the last end? Later finds as they come."""
         if not self._judged and any(folder.mode is FolderMode.STARTING for folder in self.folders.values()):
             return
+        if not self._judged:
+            self._all_seen = len(self._watching) == len(self.folders)
         self._judged = True
         found = [job for folder in self.folders.values() for job in folder.found]
-        judged = {job.id: job for job in recovery.judge(found, self._is_blameless, self._max_attempts)}
+        verdicts = recovery.judge(found, self._is_blameless, self._max_attempts, all_seen=self._all_seen)
+        judged = {job.id: job for job in verdicts}
         for folder in self.folders.values():
             if folder.found and folder.call is None:
                 folder.ask_commit(judged, now)
@@ -217,6 +221,7 @@ class Daemon:
         match outcome:
             case Ended(job):
                 self.tally.add(job)
+                folder.worked()
                 folder.scan_asked = folder.scan_asked or job.state is State.RELEASED
                 self._ended_since_scan.add(folder.settings.name)
             case Retry(job):

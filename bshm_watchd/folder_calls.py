@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,14 +9,15 @@ from dataclasses import dataclass
 from bshm_watchd import logs, recovery
 from bshm_watchd.clock import Clock
 from bshm_watchd.config import HotFolderSettings, Limits
-from bshm_watchd.disk import claim, filing, owner
+from bshm_watchd.disk import claim, owner
 from bshm_watchd.disk.folder import DROP, HotFolder
+from bshm_watchd.disk.ops import is_plain_file
 from bshm_watchd.errors import PlaceUnavailable, RejectedPhoto
 from bshm_watchd.intake.complete import inspect
 from bshm_watchd.intake.file_systems import file_system
 from bshm_watchd.intake.intake import Intake, Looked, Offer
 from bshm_watchd.intake.watcher import Watcher, WatcherUnavailable, make_watcher
-from bshm_watchd.jobs import CostOf, Job, Place, Plan, Problem, Stamp, State, new_id
+from bshm_watchd.jobs import CostOf, Filed, Job, Place, Plan, Problem, Stamp, State, new_id
 from bshm_watchd.journal import Journal, Row
 
 
@@ -119,31 +119,36 @@ class FolderCalls:
     def requeue(self, row: Row) -> Job:
         """A new job, attempts 0 and today's plan, for an original that was filed; our sidecar goes.
 
-        Raises `FileNotFoundError` or `RejectedPhoto` when there is no such original any more.
+        Raises `RejectedPhoto` when there is no such original any more, or it may be somebody else's file too.
         """
         if row.filed_as is None:
             raise RejectedPhoto("deleted", "the original was deleted when it was done", "drop the photo again")
         place, wall = row.filed_as, self._clock.wall()
         stamp, cost = self._measure(place)
         job = Job(
-            new_id(wall), self.settings.name, row.name, row.relative_dir, stamp, wall, self._plan, cost_bytes=cost
-        )
+            new_id(wall), self.settings.name, row.name, row.relative_dir, stamp, wall, self._plan, cost_bytes=cost,
+            requeue_of=Filed(row.id, place),
+        )  # fmt: skip
         job = claim.claim(self._folder, job, place)
         if job.state is not State.CLAIMED:
-            raise FileNotFoundError(errno.ENOENT, "the original is no longer there", place.path)
-        filing.remove_sidecar(self._folder, row.id, place)
+            raise _gone(place)
         self._journal.record(job)
-        self._journal.record_requeued(row.id, job.id)
+        recovery.finish_requeue(self._folder, self._journal, job)
         logs.info("requeued", JOB_ID=job.id, HOT_FOLDER=job.folder, photo=job.relative, before=row.id)
         return job
 
     def _measure(self, place: Place) -> tuple[Stamp, int]:
         """What a filed original is now, and what it will cost to process."""
         disk = self._folder.disk
-        with self._folder.below(place.directory) as dir_fd:
-            stamp = Stamp.of(disk.lstat(dir_fd, place.name))
-            fd = disk.open_file(dir_fd, place.name)
         try:
+            with self._folder.below(place.directory) as dir_fd:
+                status = disk.lstat(dir_fd, place.name)
+                fd = disk.open_file(dir_fd, place.name)
+        except (FileNotFoundError, NotADirectoryError) as error:
+            raise _gone(place) from error
+        try:
+            _must_be_ours_alone(status, place)
+            stamp = Stamp.of(status)
             found = inspect(lambda offset, length: disk.read_at(fd, length, offset), stamp.size)
         finally:
             os.close(fd)
@@ -195,9 +200,9 @@ class FolderCalls:
 
     def _check_space(self) -> None:
         """Enough room must be left for the results and for everybody else."""
-        free, kept = self._folder.free_bytes(), self._limits.min_free_bytes
-        if free < kept:
-            where = f"only {free >> 20} MiB are free at {self.settings.path}, {kept >> 20} MiB are kept in reserve"
+        free, kept = self._folder.least_free(), self._limits.min_free_bytes
+        if free.free_bytes < kept:
+            where = f"only {free.free_bytes >> 20} MiB are free at {free.path}, {kept >> 20} MiB are kept in reserve"
             raise PlaceUnavailable("disk_full", f"{where}; free some space, work resumes by itself")
 
     def _tell_news(self, looked: Looked) -> None:
@@ -205,3 +210,15 @@ class FolderCalls:
             logs.info("not photos, left alone", HOT_FOLDER=self.settings.name, directory=directory or ".", count=count)
         for path, why in looked.left_news:
             logs.warning("left in drop", HOT_FOLDER=self.settings.name, photo=path, why=why.value)
+
+
+def _gone(place: Place) -> RejectedPhoto:
+    return RejectedPhoto("gone", f"the original is no longer at {place.path}; drop the photo again", "drop it again")
+
+
+def _must_be_ours_alone(status: os.stat_result, place: Place) -> None:
+    if not is_plain_file(status):
+        raise RejectedPhoto("not_a_file", f"{place.path} is not a file any more; drop the photo again", "drop it again")
+    if status.st_nlink > 1:
+        message = f"{place.path} has another hard link, so it may be somebody else's file too; drop a copy of it"
+        raise RejectedPhoto("hard_linked", message, "drop a copy of it")

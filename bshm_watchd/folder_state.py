@@ -18,6 +18,7 @@ from bshm_watchd.threads import Hand
 HUNG_SECONDS = 10.0  # a call that takes longer makes its folder unreachable
 OFFERS_AHEAD = 8
 _LOOK_INTERVAL_SECONDS = 0.1  # hints are gathered for that long, so that a burst costs few looks
+_ROOT_CHECK_SECONDS = 2.0
 _SCAN_INTERVAL_SECONDS = 1.0
 _SCAN_PAUSE_FACTOR = 10  # a scan may take a tenth of the folder's time
 _LOCAL_RESCAN_SECONDS = 30.0
@@ -46,6 +47,7 @@ class FolderState:
     scan_allowed: float = 0.0
     scan_due: float = 0.0
     look_allowed: float = 0.0
+    root_check_due: float = 0.0  # an unmounted or replaced root gives no event: it is looked at now and then
     scan_asked: bool = False
     scans: int = 0  # complete ones
     seen: Seen | None = None
@@ -53,7 +55,7 @@ class FolderState:
     offers: deque[Offer] = field(default_factory=deque)
     found: list[Job] = field(default_factory=list)  # recovered, not judged yet
     backlog: list[Job] = field(default_factory=list)  # claimed, waiting to be run (again)
-    running: dict[str, int] = field(default_factory=dict)  # job id -> cost in bytes
+    running: dict[str, Job] = field(default_factory=dict)  # by id; as they were when they were started
     claiming_bytes: int | None = None  # the cost of the photo that is being claimed
     served: float = 0.0  # bytes served over weight: who has had least comes first
 
@@ -78,14 +80,26 @@ class FolderState:
         return min(scan_due, self._look_due())
 
     def is_hung(self, now: float, oldest_call: float | None) -> bool:
-        """Whether its thread, or a worker's disk call there, has not come back in time."""
-        since = [started for started in (self.call_since if self.call else None, oldest_call) if started is not None]
-        return any(now - started > HUNG_SECONDS for started in since)
+        """Whether a disk call there, its thread's or a worker's, or its attachment has not come back in time."""
+        attaching = self.call_since if self.call == "attach" else None
+        return any(now - since > HUNG_SECONDS for since in (attaching, oldest_call) if since is not None)
 
-    def ready_jobs(self, wall: float) -> list[Job]:
+    def next_job(self, wall: float) -> Job | None:
+        """The oldest job that may be (re)started now: suspects first, and never before an earlier one of its name."""
         if self.mode is not FolderMode.WATCHING:
-            return []
-        return [job for job in self.backlog if job.retry_wall <= wall]
+            return None
+        first: dict[str, Job] = {}
+        for job in sorted([*self.backlog, *self.running.values()], key=lambda job: job.id):
+            first.setdefault(job.relative, job)
+        ready = [job for job in first.values() if job.id not in self.running and job.retry_wall <= wall]
+        return min(ready, key=lambda job: (not job.suspect, job.id), default=None)
+
+    def next_offer(self) -> Offer | None:
+        """The best offer whose name no job under way has: the same name again waits for the earlier one."""
+        if self.mode is not FolderMode.WATCHING or self.call is not None:
+            return None
+        names = {job.relative for job in [*self.backlog, *self.running.values(), *self.found]}
+        return next((offer for offer in self.offers if offer.relative not in names), None)
 
     @property
     def is_idle(self) -> bool:
@@ -113,12 +127,13 @@ class FolderState:
 
     @property
     def in_flight_bytes(self) -> int:
-        return sum(self.running.values()) + (self.claiming_bytes or 0)
+        return sum(job.cost_bytes for job in self.running.values()) + (self.claiming_bytes or 0)
 
     def _look_due(self) -> float:
         if self.seen is None:
             return self.look_allowed
         due = self.seen.looked.next_due if self.seen.looked.next_due is not None else _FOR_EVER
+        due = min(due, self.root_check_due)
         if self.hints or (self.seen.looked.ready > 0 and len(self.offers) < OFFERS_AHEAD // 2):
             due = 0.0
         return max(due, self.look_allowed)
@@ -143,6 +158,7 @@ class FolderState:
             self._ask("commit", now, lambda: self.calls.commit(changed))
 
     def ask_claim(self, offer: Offer, cost_bytes: int, too_large: Problem | None, now: float) -> None:
+        self.offers.remove(offer)
         self.claiming_bytes = cost_bytes
         self._ask("claim", now, lambda: self.calls.claim(offer, cost_bytes, too_large))
 
@@ -159,7 +175,7 @@ class FolderState:
             self.hints.add(relative)
 
     def attached(self, attached: Attached, now: float) -> None:
-        self.mode, self.reason, self.failures = FolderMode.WATCHING, "", 0
+        self.mode, self.reason = FolderMode.WATCHING, ""
         self.events, self.network = attached.events, attached.network
         # The work directories are the truth: what was remembered of them, and offers made before, are void.
         self.backlog.clear()
@@ -171,10 +187,17 @@ class FolderState:
         self.seen, self.events = seen, seen.events
         self.offers.extend(seen.offers)
         self.look_allowed = now + _LOOK_INTERVAL_SECONDS
+        self.root_check_due = now + _ROOT_CHECK_SECONDS
+        if not self.in_flight and not self.unfinished:
+            self.worked()
         if seen.looked.scanned:
             self.scans += 1
             self.scan_allowed = now + max(_SCAN_INTERVAL_SECONDS, _SCAN_PAUSE_FACTOR * seen.seconds)
             self.scan_due = now + self.rescan_seconds
+
+    def worked(self) -> None:
+        """Something went well: the next trouble is a new one. Attaching alone proves too little of a full disk."""
+        self.failures = 0
 
     def trouble(self, mode: FolderMode, reason: str, now: float) -> bool:
         """The folder can't be worked in for now. True when that is news."""

@@ -31,7 +31,7 @@ def only_instance(state_dir: Path) -> Iterator[None]:
 
 def _open_lock(state_dir: Path) -> int:
     try:
-        state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        state_dir.mkdir(mode=0o750, parents=True, exist_ok=True)
         return os.open(state_dir / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
         problem = f"state_dir {state_dir}: {error.strerror}; make it writable for this user or set state_dir"

@@ -117,6 +117,14 @@ class Problem:
 
 
 @dataclass(frozen=True, slots=True)
+class Filed:
+    """Where an earlier job filed the original that this one has requeued."""
+
+    job_id: str
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
 class Job:
     id: str
     folder: str
@@ -137,6 +145,7 @@ class Job:
     filed_as: Place | None = None
     problem: Problem | None = None
     finished_wall: float | None = None
+    requeue_of: Filed | None = None
 
     def moved(self, state: State, **changes: Any) -> Job:
         """The job in its next state. Raises `ValueError` when the table of moves has no such move."""

@@ -12,9 +12,11 @@ import threading
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import Any
 
 from bshm_watchd import logs
 from bshm_watchd.clock import Clock
+from bshm_watchd.errors import ConfigError, PlaceUnavailable
 from bshm_watchd.jobs import FINAL, Job, Place
 
 _SCHEMA = """
@@ -73,16 +75,11 @@ class Journal:
         self._connection: sqlite3.Connection | None = None
 
     def __enter__(self) -> Journal:
-        """Open, or start a new one beside a file that is no database any more (its history is lost, no photo is)."""
+        """Raises `ConfigError` where it can't be opened at all (rights, another process)."""
         try:
-            self._connection = self._open()
-        except sqlite3.DatabaseError as error:
-            aside = self._path.with_name(f"{self._path.name}.damaged-{int(self._clock.wall())}")
-            self._path.rename(aside)
-            for suffix in ("-wal", "-shm"):
-                self._path.with_name(self._path.name + suffix).unlink(missing_ok=True)
-            logs.warning("the journal was damaged: a new one is begun", why=error, old_one=aside)
-            self._connection = self._open()
+            self._connection = self._opened()
+        except sqlite3.OperationalError as error:
+            raise ConfigError([f"{self._path}: {error}; it must be this user's own, on a local disk"]) from error
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -92,17 +89,14 @@ class Journal:
 
     def record(self, job: Job) -> None:
         """Remember a job as it is now; the same job again replaces what was known of it."""
-        with self._lock:
-            self._db.execute(_UPSERT, _values(job))
+        self._execute(_UPSERT, _values(job))
 
     def record_requeued(self, job_id: str, new_id: str) -> None:
-        with self._lock:
-            self._db.execute("UPDATE jobs SET requeued_as = ? WHERE id = ?", (new_id, job_id))
+        self._execute("UPDATE jobs SET requeued_as = ? WHERE id = ?", (new_id, job_id))
 
     def forget(self, job_id: str) -> None:
         """A claim that did not happen leaves no history."""
-        with self._lock:
-            self._db.execute("DELETE FROM jobs WHERE id = ?", (job_id,))
+        self._execute("DELETE FROM jobs WHERE id = ?", (job_id,))
 
     def find(self, job_id: str) -> Row | None:
         rows = self._rows("WHERE id = ?", (job_id,))
@@ -121,39 +115,59 @@ class Journal:
 
     def counts(self, folder: str) -> dict[str, int]:
         """How many jobs of each state a folder has had."""
-        with self._lock:
-            rows = self._db.execute("SELECT state, count(*) FROM jobs WHERE folder = ? GROUP BY state", (folder,))
-            return dict(rows.fetchall())
+        return dict(self._execute("SELECT state, count(*) FROM jobs WHERE folder = ? GROUP BY state", (folder,)))
 
     def unfinished(self, folder: str) -> list[str]:
         """Ids of jobs that the index believes are still under way."""
         final = tuple(str(state) for state in FINAL)
-        with self._lock:
-            rows = self._db.execute(
-                f"SELECT id FROM jobs WHERE folder = ? AND state NOT IN ({', '.join('?' * len(final))})",
-                (folder, *final),
-            ).fetchall()
+        rows = self._execute(
+            f"SELECT id FROM jobs WHERE folder = ? AND state NOT IN ({', '.join('?' * len(final))})", (folder, *final)
+        )
         return [row[0] for row in rows]
 
     def set_state(self, job_id: str, state: str, wall: float) -> None:
-        with self._lock:
-            self._db.execute("UPDATE jobs SET state = ?, finished_wall = ? WHERE id = ?", (state, wall, job_id))
+        self._execute("UPDATE jobs SET state = ?, finished_wall = ? WHERE id = ?", (state, wall, job_id))
 
     def mark_clean_stop(self, incarnation: str) -> None:
         """Nothing that this process left unfinished died with it: no attempt is to be counted."""
-        with self._lock:
-            self._db.execute("INSERT OR REPLACE INTO marks VALUES (?, ?)", (_STOPPED, incarnation))
+        self._execute("INSERT OR REPLACE INTO marks VALUES (?, ?)", (_STOPPED, incarnation))
 
     def stopped_cleanly(self, incarnation: str) -> bool:
-        with self._lock:
-            row = self._db.execute("SELECT value FROM marks WHERE name = ?", (_STOPPED,)).fetchone()
-        return bool(row) and row[0] == incarnation
+        return self._execute("SELECT value FROM marks WHERE name = ?", (_STOPPED,)) == [(incarnation,)]
 
-    @property
-    def _db(self) -> sqlite3.Connection:
-        if self._connection is None:
-            raise RuntimeError("the journal is not open")
-        return self._connection
+    def _execute(self, statement: str, values: Iterable[object] = ()) -> list[tuple[Any, ...]]:
+        """All rows of one statement, durable. Raises `PlaceUnavailable` when the disk of the journal is at fault."""
+        with self._lock:
+            if self._connection is None:
+                raise RuntimeError("the journal is not open")
+            try:
+                try:
+                    return self._connection.execute(statement, tuple(values)).fetchall()
+                except sqlite3.DatabaseError as error:
+                    if not _shows_damage(error):
+                        raise
+                    self._connection.close()
+                    self._connection = self._begun_anew(error)
+                    return self._connection.execute(statement, tuple(values)).fetchall()
+            except sqlite3.OperationalError as error:
+                raise PlaceUnavailable("state_unavailable", f"{self._path}: {error}; work resumes by itself") from error
+
+    def _opened(self) -> sqlite3.Connection:
+        """The database, or a new one beside a file that is none any more: its history is lost, no photo is."""
+        try:
+            return self._open()
+        except sqlite3.DatabaseError as error:
+            if not _shows_damage(error):
+                raise
+            return self._begun_anew(error)
+
+    def _begun_anew(self, error: sqlite3.DatabaseError) -> sqlite3.Connection:
+        aside = self._path.with_name(f"{self._path.name}.damaged-{int(self._clock.wall())}")
+        self._path.rename(aside)
+        for suffix in ("-wal", "-shm"):
+            self._path.with_name(self._path.name + suffix).unlink(missing_ok=True)
+        logs.warning("the journal was damaged: a new one is begun", why=error, old_one=aside)
+        return self._open()
 
     def _open(self) -> sqlite3.Connection:
         connection = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
@@ -170,9 +184,12 @@ class Journal:
 
     def _rows(self, clause: str, values: tuple[object, ...]) -> list[Row]:
         columns = ", ".join([*_COLUMNS, "requeued_as"])
-        with self._lock:
-            rows = self._db.execute(f"SELECT {columns} FROM jobs {clause}", values).fetchall()
-        return [_row(row) for row in rows]
+        return [_row(row) for row in self._execute(f"SELECT {columns} FROM jobs {clause}", values)]
+
+
+def _shows_damage(error: sqlite3.DatabaseError) -> bool:
+    """Whether the file is no (whole) database; a full disk or a lock is no damage, and an error of ours is none."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
 def _values(job: Job) -> tuple[object, ...]:
@@ -182,7 +199,7 @@ def _values(job: Job) -> tuple[object, ...]:
         job.attempts, job.suspect, job.sha256, job.stamp.size,
         json.dumps([result.target.path for result in job.results]),
         json.dumps(asdict(job.filed_as)) if job.filed_as else None,
-        problem and problem.reason, problem and problem.message, problem and problem.what_to_do,
+        *((problem.reason, logs.shown(problem.message), logs.shown(problem.what_to_do)) if problem else (None,) * 3),
         job.claimed_wall, job.finished_wall,
     )  # fmt: skip
 

@@ -35,6 +35,10 @@ def start(level: int = logging.INFO) -> None:
     _LOGGER.handlers[:] = [handler]
     _LOGGER.setLevel(level)
     _LOGGER.propagate = False
+    # It warns of what is ordinary here: a watch that is stopped while an event comes in.
+    watchdog = logging.getLogger("watchdog")
+    watchdog.handlers[:], watchdog.propagate = [handler], False
+    watchdog.setLevel(logging.ERROR)
 
 
 class _Lines(logging.Formatter):

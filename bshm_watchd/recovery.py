@@ -11,7 +11,7 @@ from dataclasses import replace
 from bshm_watchd import logs, retry
 from bshm_watchd.clock import Clock
 from bshm_watchd.delivery.names import names
-from bshm_watchd.disk import claim, publish, record
+from bshm_watchd.disk import claim, filing, publish, record
 from bshm_watchd.disk.folder import WORK, HotFolder
 from bshm_watchd.jobs import Job, Plan, Problem, Stamp, State, is_id
 from bshm_watchd.journal import Journal
@@ -28,21 +28,31 @@ def recover(folder: HotFolder, journal: Journal, clock: Clock, today: Plan) -> l
     jobs = [job for job_id in sorted(found) if (job := _recover_one(folder, clock, today, job_id)) is not None]
     for job in jobs:
         journal.record(job)
+        finish_requeue(folder, journal, job)
         logs.info("recovered", JOB_ID=job.id, HOT_FOLDER=job.folder, photo=job.relative, state=job.state)
     _close_rows(folder, journal, clock, set(found))
     return jobs
 
 
-def judge(jobs: Iterable[Job], blameless: Callable[[str], bool], max_attempts: int) -> list[Job]:
+def finish_requeue(folder: HotFolder, journal: Journal, job: Job) -> None:
+    """Once a requeue's claim is durable: the earlier job's sidecar goes, its row tells of this one. May be repeated."""
+    if job.requeue_of is not None:
+        filing.remove_sidecar(folder, job.requeue_of.job_id, job.requeue_of.place)
+        journal.record_requeued(job.requeue_of.job_id, job.id)
+
+
+def judge(
+    jobs: Iterable[Job], blameless: Callable[[str], bool], max_attempts: int, *, all_seen: bool = True
+) -> list[Job]:
     """Pure: who is to blame when the process died while jobs ran.
 
     An incarnation that stopped cleanly, or is alive, blames nobody. A job that ran alone lost an attempt. Of several
-    that ran together each becomes a suspect, which costs nothing but that it runs alone from now on. Returns the jobs
-    that changed.
+    that ran together each becomes a suspect, which costs nothing but that it runs alone from now on. Where not all
+    folders could be seen, nobody is known to have run alone but a suspect. Returns the jobs that changed.
     """
     found = list(jobs)
     return [
-        _blamed(job, blameless(job.ran_in), _ran_alone(job, found), max_attempts)
+        _blamed(job, blameless(job.ran_in), _ran_alone(job, found, all_seen), max_attempts)
         for job in found
         if job.state is State.RUNNING
     ]
@@ -73,10 +83,10 @@ def _blamed(job: Job, clean: bool, alone: bool, max_attempts: int) -> Job:
     return job.moved(State.FAILING, attempts=attempts, problem=problem)
 
 
-def _ran_alone(job: Job, found: list[Job]) -> bool:
+def _ran_alone(job: Job, found: list[Job], all_seen: bool) -> bool:
     """A suspect always runs alone. Others: nobody else ran in that process when it died (or is marked for it)."""
-    if job.suspect:
-        return True
+    if job.suspect or not all_seen:
+        return job.suspect
     together = [one for one in found if one.ran_in == job.ran_in and (one.state is State.RUNNING or one.suspect)]
     return len(together) == 1
 

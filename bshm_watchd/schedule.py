@@ -1,10 +1,13 @@
 """Which job is started next, and whether its photo fits into what may be in flight. Main thread only.
 
 Folders are served by weight: who has had the fewest bytes for its weight comes first. What is in flight is bounded
-by bytes; a folder that does not answer counts for nothing, so that it can't starve the others.
+by bytes; while several folders wait, none gets more than its share of bytes and lanes, so that one whose photos stay
+in flight for long can't starve the others. A folder that does not answer counts for nothing.
 """
 
 from __future__ import annotations
+
+import math
 
 from bshm_watchd.clock import Clock
 from bshm_watchd.config import Limits
@@ -28,16 +31,17 @@ class Schedule:
         self._clock = clock
         self._alone: str | None = None  # the suspect that has the process for itself
         self._open = True  # false once the daemon drains
+        self._level = 0.0  # what the folder served last had been served before: nobody starts from below it
 
     def start_jobs(self, lanes: int, now: float) -> None:
         """Start or claim until nothing more fits: at most `lanes` jobs, and at most the byte budget."""
-        while self._open and self._alone is None:
+        while self._open and not self._is_reserved:
             if (suspect := self._next_suspect()) is not None:
                 if self._in_flight:
                     return
                 self._alone = suspect[1].id
                 self._start(*suspect)
-            elif self._in_flight >= lanes or not self._start_next(now):
+            elif self._in_flight >= lanes or not self._start_next(lanes, now):
                 return
 
     def claimed(self, folder: FolderState, job: Job) -> None:
@@ -45,7 +49,7 @@ class Schedule:
         folder.claiming_bytes = None
         if job.state is State.CLAIMED:
             folder.backlog.append(job)
-            if self._open and self._alone is None and folder.mode is FolderMode.WATCHING:
+            if self._open and not self._is_reserved and folder.mode is FolderMode.WATCHING:
                 self._start(folder, job)
 
     def close(self) -> None:
@@ -56,6 +60,11 @@ class Schedule:
         folder.running.pop(job_id, None)
         if self._alone == job_id:
             self._alone = None
+
+    @property
+    def _is_reserved(self) -> bool:
+        """Whether a suspect has the process for itself; one that hangs in a dead share holds nobody up."""
+        return any(self._alone in folder.running for folder in self._answering)
 
     @property
     def in_flight_bytes(self) -> int:
@@ -71,44 +80,56 @@ class Schedule:
 
     def _next_suspect(self) -> tuple[FolderState, Job] | None:
         for folder in self._folders:
-            for job in folder.ready_jobs(self._clock.wall()):
-                if job.suspect:
-                    return folder, job
+            job = folder.next_job(self._clock.wall())
+            if job is not None and job.suspect:
+                return folder, job
         return None
 
-    def _start_next(self, now: float) -> bool:
-        folder = min(filter(self._has_work, self._folders), key=lambda one: one.served, default=None)
-        if folder is None:
-            return False
-        ready = folder.ready_jobs(self._clock.wall())
-        cost = ready[0].cost_bytes if ready else self._cost(folder, folder.offers[0])
-        if not self._fits(folder, cost):
-            return False
-        folder.served = max(folder.served, self._least_served()) + cost / folder.settings.weight
-        if ready:
-            self._start(folder, ready[0])
-        else:
-            self._ask_claim(folder, folder.offers.popleft(), cost, now)
-        return True
+    def _start_next(self, lanes: int, now: float) -> bool:
+        """Start or claim one photo of the folder that has been served least; False when nothing more can be.
+
+        A folder that has its share in flight is passed over; one whose photo waits for memory is not, else small
+        photos of others would keep a large one waiting for ever.
+        """
+        waiting = [folder for folder in self._folders if self._waits(folder)]
+        for folder in sorted(filter(self._has_work, waiting), key=lambda one: one.served):
+            job, offer = folder.next_job(self._clock.wall()), folder.next_offer()
+            cost = job.cost_bytes if job else self._cost(folder, offer) if offer else 0
+            if len(waiting) > 1 and not self._is_within_share(folder, cost, lanes, waiting):
+                continue
+            if not self._fits(cost):
+                return False
+            # A folder that was idle for long does not get all of that time back at once.
+            self._level = max(folder.served, self._level)
+            folder.served = self._level + cost / folder.settings.weight
+            if job is not None:
+                self._start(folder, job)
+            elif offer is not None:
+                self._ask_claim(folder, offer, cost, now)
+            return True
+        return False
+
+    def _waits(self, folder: FolderState) -> bool:
+        """Whether it has photos that could be worked on, now or as soon as its thread is free."""
+        settled = folder.seen is not None and folder.seen.looked.ready > 0
+        offers = folder.mode is FolderMode.WATCHING and (settled or bool(folder.offers))
+        return offers or folder.next_job(self._clock.wall()) is not None
 
     def _has_work(self, folder: FolderState) -> bool:
-        can_claim = folder.mode is FolderMode.WATCHING and bool(folder.offers) and folder.call is None
-        return can_claim or bool(folder.ready_jobs(self._clock.wall()))
+        return folder.next_job(self._clock.wall()) is not None or folder.next_offer() is not None
 
-    def _least_served(self) -> float:
-        """A folder that was idle for long does not get all of that time back at once."""
-        busy = [folder.served for folder in self._answering if folder.in_flight]
-        return min(busy, default=0.0)
-
-    def _fits(self, folder: FolderState, cost_bytes: int) -> bool:
+    def _fits(self, cost_bytes: int) -> bool:
         budget = self._limits.in_flight_bytes
-        cost = min(cost_bytes, budget)  # a larger one is only filed as too large, never decoded
-        if self.in_flight_bytes == 0:
-            return True
-        others_wait = any(one is not folder and (one.offers or one.backlog) for one in self._answering)
-        share = budget // 2 if others_wait else budget
-        fits_share = folder.in_flight_bytes == 0 or folder.in_flight_bytes + cost <= share
-        return self.in_flight_bytes + cost <= budget and fits_share
+        # A larger one is only filed as too large, never decoded.
+        return self.in_flight_bytes == 0 or self.in_flight_bytes + min(cost_bytes, budget) <= budget
+
+    def _is_within_share(self, folder: FolderState, cost_bytes: int, lanes: int, waiting: list[FolderState]) -> bool:
+        """While others wait: half the budget (or one photo, however large), and its weight's part of the lanes."""
+        budget, weight = self._limits.in_flight_bytes, folder.settings.weight
+        bytes_after = folder.in_flight_bytes + min(cost_bytes, budget)
+        share_of_lanes = math.ceil(lanes * weight / sum(one.settings.weight for one in waiting))
+        fits_bytes = folder.in_flight_bytes == 0 or bytes_after <= budget // 2
+        return fits_bytes and folder.in_flight < share_of_lanes
 
     def _ask_claim(self, folder: FolderState, offer: Offer, cost_bytes: int, now: float) -> None:
         too_large = self._too_large(offer, cost_bytes)
@@ -117,7 +138,7 @@ class Schedule:
 
     def _start(self, folder: FolderState, job: Job) -> None:
         folder.backlog = [other for other in folder.backlog if other.id != job.id]
-        folder.running[job.id] = job.cost_bytes
+        folder.running[job.id] = job
         self._workers.start(job)
 
     def _cost(self, folder: FolderState, offer: Offer) -> int:

@@ -25,6 +25,7 @@ from bshm_watchd.instance import only_instance
 from bshm_watchd.intake.probe import ignore_lease_signals
 from bshm_watchd.jobs import new_id
 from bshm_watchd.journal import JOURNAL_NAME, Journal
+from bshm_watchd.ops.asking import SOCKET_NAME
 from bshm_watchd.ops.control import ControlServer
 from bshm_watchd.pipeline import Pipeline
 from bshm_watchd.schedule import Schedule
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
     from bshm_watchd.matting.bundle import Bundle
     from bshm_watchd.matting.runtime import Runtime
 
-CONTROL = "control.sock"
 _DETACH_SECONDS = 3.0
 
 
@@ -55,6 +55,7 @@ def open_daemon(settings: Settings, once: Once | None = None) -> Iterator[Daemon
         runtime = make_runtime(bundle, settings.model)
         batcher = Batcher(runtime, bundle, settings.batch.max_size, settings.batch.max_wait_ms / 1000)
         journal = stack.enter_context(Journal(settings.state_dir / JOURNAL_NAME, clock))
+        os.umask(0o077)  # what is meant for others gets its mode explicitly; our own files are nobody else's
         ignore_lease_signals()
         stack.enter_context(_signals_to(inbox))
         decoder = ChildDecoder(cores, settings.limits.max_pixels, settings.limits.decode_seconds)
@@ -69,10 +70,10 @@ def open_daemon(settings: Settings, once: Once | None = None) -> Iterator[Daemon
         ]
         pipeline = _pipeline(trees, decoder, batcher, journal, us, clock, settings)
         schedule = _schedule(states, pipeline, inbox, settings, clock)
-        answers = Answers(bundle.manifest.name, str(runtime), clock.wall())
+        answers = Answers(bundle.manifest.name, repr(runtime).strip("<>"), clock.wall())
         seams = Seams(us.incarnation, inbox, clock, journal, lambda name: disks[name].oldest_call(), answers)
         daemon = Daemon(states, schedule, seams, settings.limits.max_attempts, 2 * cores, once)
-        stack.enter_context(ControlServer(settings.state_dir / CONTROL, inbox.put, journal))
+        stack.enter_context(ControlServer(settings.state_dir / SOCKET_NAME, inbox.put, journal))
         yield daemon
         if daemon.exit_code != EXIT_BROKEN:  # else a photo may be to blame: see recovery.judge
             journal.mark_clean_stop(us.incarnation)

@@ -30,7 +30,9 @@ def main() -> int:
     HERE.mkdir(exist_ok=True)
     photos = _photos(arguments.count)
     rembg, weights = _rembg(), _weights()
-    print(f"{len(photos)} photos of {WIDTH} x {HEIGHT}, {arguments.pairs} pairs, {_machine()}, {local_date(CLOCK.wall())}")
+    print(
+        f"{len(photos)} photos of {WIDTH} x {HEIGHT}, {arguments.pairs} pairs, {_machine()}, {local_date(CLOCK.wall())}"
+    )
     ratios = []
     for pair in range(arguments.pairs + 1):
         theirs, ours = _time_rembg(rembg, weights, photos), _time_ours(photos)
@@ -103,7 +105,8 @@ def _time_ours(photos: list[Path]) -> float:
 def _environment() -> dict[str, str]:
     config = HERE / "config.yaml"
     config.write_text(
-        f"version: 1\nstate_dir: {HERE}/state\nhot_folders:\n  - name: compare\n    path: {HERE}/hot\n", encoding="utf-8"
+        f"version: 1\nstate_dir: {HERE}/state\nhot_folders:\n  - name: compare\n    path: {HERE}/hot\n",
+        encoding="utf-8",
     )
     return os.environ | {"BSHM_WATCHD_CONFIG": str(config)}
 
@@ -136,7 +139,11 @@ def _remove(path: Path) -> None:
 
 def _machine() -> str:
     model = next(
-        (line.split(":", 1)[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line),
+        (
+            line.split(":", 1)[1].strip()
+            for line in Path("/proc/cpuinfo").read_text().splitlines()
+            if "model name" in line
+        ),
         platform.processor(),
     )
     return f"{len(os.sched_getaffinity(0))} cores of {model}, Python {platform.python_version()}"

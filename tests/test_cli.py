@@ -146,10 +146,13 @@ def test_help_is_quick_to_import() -> None:
     assert result.stdout == "set()\n"
 
 
-def test_a_reader_that_has_seen_enough_causes_no_traceback(studio: Configured) -> None:
+@pytest.mark.parametrize("arguments", ["--help", "--version"])
+def test_a_reader_that_has_seen_enough_causes_no_traceback(arguments: str) -> None:
     reading, writing = os.pipe()
     os.close(reading)
-    result = subprocess.run([*_MAIN, "--help"], stdout=writing, stderr=subprocess.PIPE, text=True, check=False)
+    buffered = os.environ | {"PYTHONUNBUFFERED": ""}
+    command = [*_MAIN, arguments]
+    result = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, text=True, env=buffered, check=False)
     os.close(writing)
     assert result.stderr == ""
 

@@ -44,7 +44,7 @@ def test_a_published_job_can_only_be_done() -> None:
 
 
 def test_ids_sort_by_the_time_they_were_made() -> None:
-    ids = [new_id(wall) for wall in (1.0, 1.001, 2.0, 1_790_000_000.0, 1_790_000_000.5)]
+    ids = [new_id(wall) for wall in (1.0, 1.25, 2.0, 1_790_000_000.0, 1_790_000_000.5)]
     assert ids == sorted(ids)
     assert all(is_id(one) for one in ids)
 

@@ -11,7 +11,9 @@ import pytest
 
 from bshm_watchd.events import Asked
 from bshm_watchd.jobs import State
+from bshm_watchd.journal import JOURNAL_NAME, Journal
 from tests.support.asked import WALL, Configured, a_daemon, configured, finished_job, typed, write_journal
+from tests.support.clock import FakeClock
 from tests.support.pictures import png
 
 DONE = finished_job("anna.jpg")
@@ -154,6 +156,14 @@ def test_requeue_finds_the_jobs_in_trouble(studio: Configured, options: tuple[st
         told = typed("jobs", "requeue", *options, "--json")
     assert told.code == 0
     assert [one["id"] for one in json.loads(told.out)["requeued"]] == ids
+
+
+def test_what_was_requeued_already_is_not_found_again(studio: Configured) -> None:
+    with Journal(studio.state_dir / JOURNAL_NAME, FakeClock()) as journal:
+        journal.record_requeued(REJECTED.id, "01J9ZQ4T2V8W3X5Y6Z7A8B9C0D")
+    with a_daemon(studio.state_dir, requeueing):
+        told = typed("jobs", "requeue", "--rejected")
+    assert (told.code, told.out) == (0, "there is nothing to requeue\n")
 
 
 def test_requeue_of_thousands_asks_for_a_few_at_a_time(studio: Configured) -> None:

@@ -57,3 +57,20 @@ def test_trees_are_mirrored(studio: Studio) -> None:
     assert studio.run() == EXIT_FINE
     assert studio.tree("results") == ["shoot 1/raw/a.png"]
     invariants.check(studio)
+
+
+def test_a_rejected_photo_leaves_no_empty_directories_among_the_results(studio: Studio) -> None:
+    studio.drop("shoot/text.jpg", b"this is no photo")
+    assert studio.run() == EXIT_SOME_REJECTED
+    assert not (studio.hot / "results").exists()
+
+
+def test_a_foreign_file_in_a_work_directory_stops_nobody(studio: Studio) -> None:
+    studio.drop("anna.png")
+
+    def meddle(_: object) -> None:
+        for work in (studio.hot / ".bshm" / "work").iterdir():
+            (work / "Thumbs.db").write_bytes(b"left by a file browser")
+
+    assert studio.run(spoil=meddle) == EXIT_FINE
+    assert studio.tree("results") == ["anna.png"]

@@ -63,7 +63,9 @@ def limits(settings: Settings, memory_bytes: int) -> Iterator[Finding]:
             "limits", f"limits.in_flight_mib is {allowed}, this machine has {memory_bytes // _MIB} MiB: lower it"
         )
     else:
-        yield ok("limits", f"the largest photo needs {needed} of {allowed} MiB; the machine has {memory_bytes // _MIB}")
+        yield ok(
+            "limits", f"the largest photo needs {needed} of {allowed} MiB, the machine has {memory_bytes // _MIB} MiB"
+        )
 
 
 def state_dir(settings: Settings) -> Iterator[Finding]:
@@ -96,6 +98,9 @@ def model(settings: Settings) -> Iterator[Finding]:
         make_runtime(bundle, settings.model)
     except ConfigError as error:
         yield from (problem(subject, message) for message in error.problems)
+        return
+    except OSError as error:
+        yield problem(subject, f"{error.filename}: {error.strerror}; it must be readable for user {_user()}")
         return
     if damages := bundle.damages():
         name = bundle.manifest.name
@@ -134,8 +139,9 @@ def _tried_out(subject: str, folder: HotFolderSettings, settings: Settings) -> I
         )
     for output in folder.outputs:
         yield _result_rights(subject, tree, folder, output)
-    if (free := tree.free_bytes()) < settings.limits.min_free_bytes:
-        yield problem(subject, _too_full(folder.path, free, settings))
+    least = tree.least_free()
+    if least.free_bytes < settings.limits.min_free_bytes:
+        yield problem(subject, _too_full(Path(least.path), least.free_bytes, settings))
 
 
 def _result_rights(subject: str, tree: HotFolder, folder: HotFolderSettings, output: OutputSettings) -> Finding:

@@ -45,7 +45,7 @@ def make_state_dir(path: Path) -> None:
     from bshm_watchd.errors import ConfigError
 
     try:
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path.mkdir(mode=0o750, parents=True, exist_ok=True)
     except OSError as error:
         message = f"state_dir {path}: {error.strerror}; make it writable for this user or set state_dir"
         raise ConfigError([message]) from error

@@ -119,9 +119,11 @@ def _from_journal(state_dir: Path, verb: str, arguments: dict[str, Any]) -> dict
     from bshm_watchd.journal import JOURNAL_NAME, Journal
     from bshm_watchd.ops.history import ListArguments, NoSuchJob, ShowArguments, jobs_list, jobs_show
 
-    if not (state_dir / JOURNAL_NAME).exists():
+    path = state_dir / JOURNAL_NAME
+    if not path.exists():
         raise ControlError(f"there is no journal in {state_dir} yet: nothing was ever processed", EXIT_USAGE)
-    with Journal(state_dir / JOURNAL_NAME, SystemClock()) as journal:
+    path.open("r+b").close()  # the rights first: a journal that is only not ours must not look damaged
+    with Journal(path, SystemClock()) as journal:
         try:
             if verb == "jobs_list":
                 return jobs_list(journal, ListArguments(**arguments))

@@ -19,6 +19,7 @@ from bshm_watchd.cli.console import complain, say
 from bshm_watchd.errors import WatchdError
 from bshm_watchd.ops.asking import EXIT_USAGE, exit_code_of
 
+_EXIT_CONFIG = 78
 _EXIT_INTERRUPTED = 130
 
 app = typer.Typer(
@@ -105,6 +106,9 @@ def run_command(arguments: list[str]) -> int:
     except WatchdError as error:
         complain(str(error))
         return exit_code_of(error)
+    except PermissionError as error:
+        complain(f"{error.filename}: {error.strerror}; run this as the daemon's user, or as root")
+        return _EXIT_CONFIG
 
 
 def _command() -> Any:

@@ -101,30 +101,28 @@ def _model(settings: Settings) -> Iterator[Finding]:
     yield from checks.model(settings)
     try:
         bundle = find_bundle(settings.model.bundle, settings.state_dir)
-    except ConfigError:
+    except (ConfigError, OSError):
         return  # said above
-    if isinstance(bundle.manifest.model, OnnxModel):
-        file = bundle.manifest.model.file
-        hashes = {listed.path: listed.sha256 for listed in bundle.manifest.files}
-        yield ok("model file", f"{file}, sha256 {hashes[file]}")
-    chosen = settings.model
-    precision = "f32" if chosen.precision == "auto" else chosen.precision
-    device = "cpu" if chosen.device == "auto" else chosen.device
-    runtime = "openvino" if chosen.runtime == "auto" else chosen.runtime
-    yield ok("runtime", f"{runtime} on {device} in {precision}")
+    if not isinstance(bundle.manifest.model, OnnxModel):
+        yield ok("runtime", f"{bundle.manifest.model.format}, on the CPU: for trying things out, it finds no people")
+        return
+    file = bundle.manifest.model.file
+    hashes = {listed.path: listed.sha256 for listed in bundle.manifest.files}
+    yield ok("model file", f"{file}, sha256 {hashes[file]}")
+    precision = "f32" if settings.model.precision == "auto" else settings.model.precision
+    yield ok("runtime", f"openvino on the CPU in {precision}")
 
 
 def _place(subject: str, path: Path) -> Finding:
     kind = file_system(str(path))
     told = f"{path} on {kind.type}{' (scanned often: it may be written to from elsewhere)' if kind.network else ''}"
-    if not path.exists():
+    try:
+        usage = os.statvfs(path)
+    except FileNotFoundError:
         return note(subject, f"{path} does not exist; make it with: bshm-watchd init DIR, or mount it")
-    return ok(subject, f"{told}, {_free_mib(path)} MiB free")
-
-
-def _free_mib(path: Path) -> int:
-    usage = os.statvfs(path)
-    return usage.f_bavail * usage.f_frsize >> 20
+    except OSError as error:
+        return note(subject, f"{path}: {error.strerror}")
+    return ok(subject, f"{told}, {usage.f_bavail * usage.f_frsize >> 20} MiB free")
 
 
 def _installed(name: str) -> str | None:

@@ -12,6 +12,7 @@ import itertools
 import os
 import stat
 
+from bshm_watchd import logs
 from bshm_watchd.disk import record
 from bshm_watchd.disk.durable import move_original
 from bshm_watchd.disk.folder import DROP, WORK, HotFolder
@@ -110,15 +111,26 @@ def put_back(folder: HotFolder, job: Job, work_fd: int) -> Job:
 
 
 def drop_work(folder: HotFolder, job: Job) -> None:
-    """Remove the work directory of a job whose original has left it. Never removes a file that is not ours."""
+    """Remove the work directory of a job whose original has left it; `OSError` when it is still there.
+
+    Never removes a file that is not ours: then the directory stays.
+    """
     disk = folder.disk
     with folder.below(WORK) as all_work_fd:
         with contextlib.suppress(FileNotFoundError), folder.work(job.id) as work_fd:
+            if disk.exists(work_fd, original_name(job)):
+                raise OSError(errno.ENOTEMPTY, "the original is still in it", f"{WORK}/{job.id}")
             for name in (record.NAME, f".{record.NAME}.tmp"):
                 with contextlib.suppress(FileNotFoundError):
                     disk.unlink(work_fd, name)
-        with contextlib.suppress(FileNotFoundError):
+        try:
             disk.rmdir(all_work_fd, job.id)
+        except FileNotFoundError:
+            pass
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                raise
+            logs.warning("a file that is not ours lies in the work directory: left", JOB_ID=job.id)
         disk.fsync(all_work_fd)
 
 

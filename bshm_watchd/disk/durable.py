@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import hashlib
 import os
 
 from bshm_watchd.disk import permissions
@@ -12,6 +13,7 @@ from bshm_watchd.disk.permissions import Rule
 
 _PRIVATE_MODE = 0o600
 _NO_RENAME_NOREPLACE = (errno.EINVAL, errno.ENOTSUP)  # NFS and some FUSE file systems
+_NAME_TAKEN = (errno.EEXIST, errno.ENOTEMPTY)
 
 
 def write_record(disk: Disk, dir_fd: int, name: str, content: bytes) -> None:
@@ -55,6 +57,39 @@ def read_record(disk: Disk, dir_fd: int, name: str, limit_bytes: int = 1 << 20) 
         return disk.read_at(fd, limit_bytes, 0)
     finally:
         os.close(fd)
+
+
+def make_directory(disk: Disk, parent_fd: int, name: str, rule: Rule) -> None:
+    """A directory with its final rights from the first moment it can be seen, also if we die while making it.
+
+    Nothing happens when somebody else made it meanwhile: whatever stands at the name stays.
+    """
+    temporary = f".bshm-{hashlib.sha1(os.fsencode(name), usedforsecurity=False).hexdigest()}.part"
+    with contextlib.suppress(FileExistsError):  # begun by a life that ended here, or by another worker just now
+        disk.mkdir(parent_fd, temporary, 0o777 if rule.mode is None else 0o700)
+    with contextlib.suppress(FileNotFoundError):  # the other worker was faster
+        fd = disk.open_directory(parent_fd, temporary)
+        try:
+            permissions.apply(disk, fd, rule)
+            disk.fsync(fd)
+        finally:
+            os.close(fd)
+        _name_directory(disk, parent_fd, temporary, name)
+    disk.fsync(parent_fd)
+
+
+def _name_directory(disk: Disk, parent_fd: int, temporary: str, name: str) -> None:
+    try:
+        try:
+            disk.rename(parent_fd, temporary, parent_fd, name)
+        except OSError as error:
+            if error.errno not in _NO_RENAME_NOREPLACE:
+                raise
+            disk.replace(parent_fd, temporary, parent_fd, name)  # a directory never replaces one that holds anything
+    except OSError as error:
+        if error.errno not in _NAME_TAKEN:
+            raise
+        disk.rmdir(parent_fd, temporary)
 
 
 def give_name(disk: Disk, dir_fd: int, temporary: str, name: str) -> None:

@@ -20,7 +20,7 @@ from pathlib import Path
 from bshm_watchd import logs
 from bshm_watchd.config import HotFolderSettings
 from bshm_watchd.disk import permissions
-from bshm_watchd.disk.durable import read_record, write_record
+from bshm_watchd.disk.durable import create_record, make_directory, read_record, write_record
 from bshm_watchd.disk.ops import Disk
 from bshm_watchd.disk.walk import open_below, open_or_make
 from bshm_watchd.errors import ConfigError, PermissionsIgnored, PlaceUnavailable, place_error
@@ -33,6 +33,7 @@ _PROBE = ".probe.tmp"
 _MARKER = "folder.json"
 _OUTPUT_MARKER = ".bshm-output.json"
 _DAMAGED = "damaged"  # equals no known id: unreachable until it is mended or the folder adopted
+_FORGOTTEN = "forgotten"  # equals no id found: we knew roots of this folder, and can't tell any more which
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,12 @@ class _Identity:
     def of(cls, fd: int) -> _Identity:
         status = os.fstat(fd)
         return cls(status.st_dev, status.st_ino, stat.S_IMODE(status.st_mode))
+
+
+@dataclass(frozen=True, slots=True)
+class Free:
+    path: str
+    free_bytes: int
 
 
 class HotFolder:
@@ -92,20 +99,34 @@ class HotFolder:
         finally:
             os.close(fd)
 
-    @contextlib.contextmanager
-    def below(self, relative: str) -> Iterator[int]:
+    def below(self, relative: str) -> contextlib.AbstractContextManager[int]:
         """An existing directory below the hot folder's root."""
-        with self.root() as root_fd, open_below(self.disk, root_fd, relative) as fd:
+        return self.existing(Place("", relative, ""))
+
+    @contextlib.contextmanager
+    def existing(self, place: Place) -> Iterator[int]:
+        """The directory of a place; `FileNotFoundError` where it is missing."""
+        path = f"{place.root or self.settings.path}/{place.directory}"
+        with (
+            self.root(place.root) as root_fd,
+            _named(path),
+            open_below(self.disk, root_fd, place.directory) as fd,
+            _named(path, inside=True),
+        ):
             yield fd
 
     @contextlib.contextmanager
     def directory(self, place: Place) -> Iterator[int]:
         """The directory of a place, made (with its final permissions) where it is missing."""
-        mode = self._identities[place.root].mode
-        with self.root(place.root) as root_fd:
-            make = partial(self._make_directory, root_mode=mode)
-            with open_or_make(self.disk, root_fd, place.directory, make) as fd:
-                yield fd
+        path = f"{place.root or self.settings.path}/{place.directory}"
+        make = partial(self._make_directory, root_mode=self._identities[place.root].mode)
+        with (
+            self.root(place.root) as root_fd,
+            _named(path),
+            open_or_make(self.disk, root_fd, place.directory, make) as fd,
+            _named(path, inside=True),
+        ):
+            yield fd
 
     @contextlib.contextmanager
     def work(self, job_id: str) -> Iterator[int]:
@@ -136,13 +157,14 @@ class HotFolder:
             write_record(self.disk, fd, _PROBE, b"x" * 4096)
             self.disk.unlink(fd, _PROBE)
 
-    def free_bytes(self) -> int:
-        """The least free space of all roots that results go to."""
-        return min(self._free(root) for root in self._identities)
+    def least_free(self) -> Free:
+        """The place with the least free space of all that work here writes to: the roots, and our state."""
+        places = [*map(self._free, self._identities), self._known.free(self.disk)]
+        return min(places, key=lambda place: place.free_bytes)
 
-    def _free(self, root: str) -> int:
+    def _free(self, root: str) -> Free:
         with self.root(root) as fd:
-            return self.disk.free_bytes(fd)
+            return Free(root or str(self.settings.path), self.disk.free_bytes(fd))
 
     def _open_root(self, path: str) -> int:
         try:
@@ -159,9 +181,10 @@ class HotFolder:
             found = self._read_marker(fd, marker_dir, marker)
             known = self._known.read(path)
             if not adopt and found != known and (known or found == _DAMAGED):
-                raise PlaceUnavailable("unreachable", _stranger(path, found, self.settings.name))
+                name = f"{marker_dir}/{marker}".lstrip("/")
+                raise PlaceUnavailable("unreachable", _stranger(path, name, found, known, self.settings.name))
             if found in (None, _DAMAGED):
-                found = self._make_marker(fd, marker_dir, marker)
+                found = self._make_marker(fd, marker_dir, marker, replace=found is not None)
             if found != known:
                 self._known.write(self.disk, path, found)
             return _Identity.of(fd)
@@ -177,11 +200,18 @@ class HotFolder:
         except (ValueError, KeyError, TypeError):
             return _DAMAGED
 
-    def _make_marker(self, root_fd: int, marker_dir: str, marker: str) -> str:
+    def _make_marker(self, root_fd: int, marker_dir: str, marker: str, *, replace: bool) -> str:
+        """A new id for a root; where another hot folder's thread is making one just now, that one."""
         identifier = os.urandom(16).hex()
+        content = json.dumps({"id": identifier}).encode()
         with open_or_make(self.disk, root_fd, marker_dir, self._make_private) as fd:
-            write_record(self.disk, fd, marker, json.dumps({"id": identifier}).encode())
-        return identifier
+            if replace:
+                write_record(self.disk, fd, marker, content)
+                return identifier
+            with contextlib.suppress(FileExistsError):
+                create_record(self.disk, fd, marker, content, f".bshm-{self.settings.name}.tmp")
+                return identifier
+        return self._read_marker(root_fd, marker_dir, marker) or _DAMAGED
 
     def _make_private(self, parent_fd: int, name: str) -> None:
         self.disk.mkdir(parent_fd, name, 0o700)
@@ -189,13 +219,7 @@ class HotFolder:
 
     def _make_directory(self, parent_fd: int, name: str, root_mode: int) -> None:
         rule = permissions.directory_rule(self.settings.permissions, root_mode, permissions.has_default_acl(parent_fd))
-        self.disk.mkdir(parent_fd, name, 0o777 if rule.mode is None else 0o700)
-        fd = self.disk.open_directory(parent_fd, name)
-        try:
-            permissions.apply(self.disk, fd, rule)
-        finally:
-            os.close(fd)
-        self.disk.fsync(parent_fd)
+        make_directory(self.disk, parent_fd, name, rule)
 
     def _make_layout(self) -> None:
         with self.root() as root_fd, open_or_make(self.disk, root_fd, WORK, self._make_private):
@@ -204,20 +228,22 @@ class HotFolder:
             pass
 
     def _check_filing(self) -> None:
-        done = self.settings.originals.done.split("{", 1)[0].strip("/")
-        for directory in {"rejected", "failed", *([] if done == "delete" else [done])}:
+        done = self.settings.originals.done
+        for directory in (DROP, "rejected", "failed", *([] if done == "delete" else [_fixed_part(done)])):
             self._check_rename_to(directory)
 
     def _check_rename_to(self, directory: str) -> None:
-        with self.below(WORK) as work_fd, self.directory(Place("", directory, "")) as fd:
+        with contextlib.ExitStack() as stack:
+            work_fd = stack.enter_context(self.below(WORK))
             write_record(self.disk, work_fd, _PROBE, b"")
+            fd = stack.enter_context(self.directory(Place("", directory, "")))
             try:
                 self.disk.replace(work_fd, _PROBE, fd, _PROBE)
             except OSError as error:
                 if error.errno != errno.EXDEV:
                     raise
-                message = f"{self.settings.path}/{directory} lies on another file system than drop/: originals are"
-                raise ConfigError([f"{message} filed by a rename; put it on the same one"]) from error
+                message = f"{self.settings.path}/{directory} lies on another file system than {WORK}/: originals are"
+                raise ConfigError([f"{message} moved by a rename; put it on the same one"]) from error
             self.disk.unlink(fd, _PROBE)
 
 
@@ -229,27 +255,65 @@ class _KnownRoots:
         self._folder = folder
 
     def read(self, path: str) -> str | None:
-        return self._all().get(path)
+        known = self._all()
+        return _FORGOTTEN if known is None else known.get(path)
 
     def write(self, disk: Disk, path: str, identifier: str) -> None:
+        with self._open() as fd:
+            content = (self._all() or {}) | {path: identifier}
+            write_record(disk, fd, f"{self._folder}.json", json.dumps(content).encode())
+
+    def free(self, disk: Disk) -> Free:
+        with self._open() as fd:
+            return Free(str(self._directory.parent), disk.free_bytes(fd))
+
+    @contextlib.contextmanager
+    def _open(self) -> Iterator[int]:
         self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         fd = os.open(self._directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
-            write_record(disk, fd, f"{self._folder}.json", json.dumps(self._all() | {path: identifier}).encode())
+            yield fd
         finally:
             os.close(fd)
 
-    def _all(self) -> dict[str, str]:
+    def _all(self) -> dict[str, str] | None:
+        """Every id by its root's path; None when the file is damaged."""
         try:
             content = json.loads((self._directory / f"{self._folder}.json").read_text())
+            return {str(path): str(identifier) for path, identifier in content.items()}
         except FileNotFoundError:
             return {}
-        return {str(path): str(identifier) for path, identifier in content.items()}
+        except (ValueError, AttributeError):
+            return None
 
 
-def _stranger(path: str, found: str | None, name: str) -> str:
-    what = "its .bshm/folder.json is missing" if found is None else "another hot folder is there"
-    return f"{path}: {what}; mount the right one, or if this is it: bshm-watchd folder adopt {name}"
+def _stranger(path: str, marker: str, found: str | None, known: str | None, folder: str) -> str:
+    if found in (None, _DAMAGED):
+        told = f"its {marker} is {found or 'missing'}"
+    elif known == _FORGOTTEN:
+        told = "the state directory's record of which folder this was is damaged"
+    else:
+        told = "another hot folder is there"
+    return f"{path}: {told}; mount the right one, or if this is it: bshm-watchd folder adopt {folder}"
+
+
+def _fixed_part(template: str) -> str:
+    """The directory that all of a template's directories have in common; "" is the root."""
+    fixed, field, _ = template.partition("{")
+    path = os.path.normpath(fixed.rpartition("/")[0] if field else fixed)
+    return "" if path == "." else path
+
+
+@contextlib.contextmanager
+def _named(path: str, *, inside: bool = False) -> Iterator[None]:
+    """An `OSError` in there says the whole path, of the directory or `inside` it: the calls know a name at most."""
+    try:
+        yield
+    except OSError as error:
+        name = os.fsdecode(error.filename or "")
+        if not os.path.isabs(name):
+            error.filename = os.path.join(path, name).rstrip("/") if inside else path
+        raise
 
 
 @contextlib.contextmanager

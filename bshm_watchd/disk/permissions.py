@@ -46,12 +46,12 @@ def apply(disk: Disk, fd: int, rule: Rule) -> str | None:
     Raises `PlaceUnavailable` when the group can't be given (the daemon's user is not a member of it).
     """
     status = os.fstat(fd)
+    mode = None if rule.mode is None else rule.mode | status.st_mode & stat.S_ISGID
     if rule.group is not None and status.st_gid != rule.group:
         _give_group(disk, fd, rule.group)
-    if rule.mode is not None:
-        inherited = stat.S_IMODE(status.st_mode) & stat.S_ISGID
-        disk.chmod(fd, rule.mode | inherited)
-    return _mismatch(os.fstat(fd), rule)
+    if mode is not None:
+        disk.chmod(fd, mode)
+    return _mismatch(os.fstat(fd), mode, rule.group)
 
 
 def has_default_acl(dir_fd: int) -> bool:
@@ -85,10 +85,10 @@ def _give_group(disk: Disk, fd: int, group: int) -> None:
         raise PlaceUnavailable("no_permission", message) from error
 
 
-def _mismatch(status: os.stat_result, rule: Rule) -> str | None:
-    mode = stat.S_IMODE(status.st_mode) & 0o777
-    if rule.mode is not None and mode != rule.mode & 0o777:
-        return f"mode is {mode:04o}, not {rule.mode & 0o777:04o}"
-    if rule.group is not None and status.st_gid != rule.group:
-        return f"group is {status.st_gid}, not {rule.group}"
+def _mismatch(status: os.stat_result, mode: int | None, group: int | None) -> str | None:
+    has = stat.S_IMODE(status.st_mode)
+    if mode is not None and has != mode:
+        return f"mode is {has:04o}, not {mode:04o}"
+    if group is not None and status.st_gid != group:
+        return f"group is {status.st_gid}, not {group}"
     return None

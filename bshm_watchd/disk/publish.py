@@ -29,6 +29,7 @@ def write_temporary(folder: HotFolder, job: Job, index: int, kind: str, target: 
             folder.disk.unlink(dir_fd, name)
         try:
             _write(folder, target, dir_fd, name, content)
+            folder.disk.fsync(dir_fd)  # its name too: once `publishing` is committed, a missing one counts as published
         except BaseException:
             # Never reused: after a failed fsync the kernel may call these pages clean that are not on the disk.
             with contextlib.suppress(OSError):
@@ -58,16 +59,13 @@ def publish(folder: HotFolder, result: Result) -> None:
         folder.disk.fsync(dir_fd)
 
 
-def is_published(folder: HotFolder, result: Result) -> bool:
-    with folder.directory(result.target) as dir_fd:
-        return not folder.disk.exists(dir_fd, result.temporary)
-
-
 def is_free(folder: HotFolder, place: Place) -> bool:
-    """Whether nothing stands at that name now. Only a hint: the rename decides."""
+    """Whether nothing stands at that name now; makes no directory. Only a hint: the rename decides."""
     try:
-        with folder.directory(place) as dir_fd:
+        with folder.existing(place) as dir_fd:
             return not folder.disk.exists(dir_fd, place.name)
+    except FileNotFoundError:
+        return True
     except NotADirectoryError as error:
         message = f"{place.path}: a file stands where a directory is needed; move it away"
         raise PlaceUnavailable("not_a_directory", message) from error
@@ -76,5 +74,5 @@ def is_free(folder: HotFolder, place: Place) -> bool:
 def discard_temporaries(folder: HotFolder, job: Job, targets: tuple[Place, ...]) -> None:
     """Remove what an attempt left that never reached `publishing`."""
     for index, target in enumerate(targets):
-        with folder.directory(target) as dir_fd, contextlib.suppress(FileNotFoundError):
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError), folder.existing(target) as dir_fd:
             folder.disk.unlink(dir_fd, temporary_name(job, index))

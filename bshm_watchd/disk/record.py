@@ -12,7 +12,7 @@ from typing import Any
 from bshm_watchd.config import OutputSettings, PermissionSettings
 from bshm_watchd.disk.durable import read_record, write_record
 from bshm_watchd.disk.ops import Disk
-from bshm_watchd.jobs import Job, Place, Plan, Problem, Result, Stamp, State
+from bshm_watchd.jobs import Filed, Job, Place, Plan, Problem, Result, Stamp, State
 
 NAME = "job.json"
 _VERSION = 1
@@ -55,6 +55,7 @@ def decode(content: bytes) -> Job:
                 "results": tuple(_result(item) for item in raw["results"]),
                 "filed_as": _place(raw["filed_as"]),
                 "problem": Problem(**raw["problem"]) if raw["problem"] else None,
+                "requeue_of": _filed(raw["requeue_of"]),
             }
         )
     except (ValueError, TypeError, KeyError, AttributeError) as error:
@@ -87,6 +88,10 @@ def _permissions(raw: dict[str, Any]) -> PermissionSettings:
 
 def _result(raw: dict[str, Any]) -> Result:
     return Result(**{**raw, "target": Place(**raw["target"])})
+
+
+def _filed(raw: dict[str, Any] | None) -> Filed | None:
+    return Filed(**{**raw, "place": Place(**raw["place"])}) if raw else None
 
 
 def _place(raw: dict[str, Any] | None) -> Place | None:

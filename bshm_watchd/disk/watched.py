@@ -32,8 +32,9 @@ class WatchedDisk(Disk):
 
     def entries(self, dir_fd: int) -> Iterator[os.DirEntry[str]]:
         thread = threading.get_ident()
+        self._started[thread] = self._clock.monotonic()  # the first entry of a dead share may never come
         try:
-            for count, entry in enumerate(self._disk.entries(dir_fd)):
+            for count, entry in enumerate(self._disk.entries(dir_fd), start=1):
                 if count % _ENTRIES_A_CALL == 0:
                     self._started[thread] = self._clock.monotonic()
                 yield entry

@@ -18,10 +18,14 @@ class Died(BaseException):
 
 
 class DyingDisk(Disk):
-    """Dies at change number `at` (the first is 0): a write leaves half its bytes, everything after dies too."""
+    """Dies at change number `at` (the first is 0): a write leaves half its bytes, everything after dies too.
+
+    Where `only` names one kind of change, the others are not counted.
+    """
 
     def __init__(self, at: int, disk: Disk | None = None) -> None:
         self.at = at
+        self.only = ""
         self.changes = 0
         self.dead = False
         self.died_in = ""
@@ -32,13 +36,14 @@ class DyingDisk(Disk):
     def _counted(self, name: str, call: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(call)
         def counted(*arguments: Any) -> Any:
-            if not self.dead and self.changes == self.at:
+            counts = self.only in ("", name)
+            if not self.dead and counts and self.changes == self.at:
                 self.dead, self.died_in = True, name
                 if name == "write":
                     os.write(arguments[0], memoryview(arguments[1])[: len(arguments[1]) // 2])
             if self.dead:
                 raise Died(f"{name} number {self.at}")
-            self.changes += 1
+            self.changes += counts
             return call(*arguments)
 
         return counted
@@ -89,3 +94,10 @@ class InterruptedDisk(Disk):
             return call(*arguments)
 
         return announced
+
+
+class NoReplaceMissing(Disk):
+    """A file system on which a rename can't refuse to replace, as NFS."""
+
+    def rename(self, from_fd: int, name: str, to_fd: int, new_name: str) -> None:
+        raise OSError(errno.EINVAL, os.strerror(errno.EINVAL), name, None, new_name)

@@ -115,8 +115,8 @@ def _files(tree: HotTree, place: str) -> list[Path]:
 
 
 def _originals(tree: HotTree, place: str) -> list[Path]:
-    ours = ("job.json", ".job.json.tmp", ".probe.tmp")
-    return [p for p in _files(tree, place) if p.name not in ours and not p.name.endswith((SIDECAR_SUFFIX, ".part"))]
+    ours = ("job.json", SIDECAR_SUFFIX, ".part", ".tmp")
+    return [path for path in _files(tree, place) if not path.name.endswith(ours)]
 
 
 def _unnumbered(path: str) -> str:
@@ -129,7 +129,8 @@ def _named(tree: HotTree, digests: Counter[str]) -> list[str]:
 
 
 def _whole(path: Path) -> NDArray[np.uint8]:
-    picture = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_UNCHANGED)
+    content = np.frombuffer(path.read_bytes(), np.uint8)
+    picture = cv2.imdecode(content, cv2.IMREAD_UNCHANGED) if len(content) else None
     assert picture is not None, f"{path} is not a whole picture"
     return picture
 

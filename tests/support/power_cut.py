@@ -43,15 +43,19 @@ class PowerCutDisk(Disk):
         self._numbers = itertools.count()
         self._pending: list[_Pending] = []
 
-    def cut(self) -> int:
-        """The power fails; returns how many changes were lost. Nothing may be done with this disk after it."""
-        lost = len(self._pending)
-        for pending in reversed(self._pending):
+    def cut(self, survivors: int = 0) -> int:
+        """The power fails; returns how many changes were lost. The oldest ones may have survived all the same.
+
+        Nothing may be done with this disk after it.
+        """
+        lost = self._pending[survivors:]
+        for pending in reversed(lost):
             pending.undo(*pending.fds)
+        for pending in self._pending:
             pending.close()
         self._pending.clear()
         os.close(self._attic)
-        return lost
+        return len(lost)
 
     # -- names -----------------------------------------------------------------------------------------
 

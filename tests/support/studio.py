@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from bshm_watchd import config
 from bshm_watchd.answers import Answers
-from bshm_watchd.daemon import Daemon, Once, Seams
+from bshm_watchd.daemon import EXIT_BROKEN, Daemon, Once, Seams
 from bshm_watchd.delivery.render import cost_bytes, render
 from bshm_watchd.disk.folder import HotFolder
 from bshm_watchd.disk.ops import Disk
@@ -103,6 +103,7 @@ class Life:
     calls: type[FolderCalls] = FolderCalls
     once: Once | None = _ONCE
     state: str = "state"  # the state directory's name: another one makes it another daemon
+    living: bool = False  # else its process counts as gone for every other one, also while it lasts
 
 
 @dataclass
@@ -169,8 +170,9 @@ class Running:
         self.studio = studio
         self.inbox = Inbox()
         self.journal = Journal(settings.state_dir / JOURNAL_NAME, clock)
-        # As of a process that is gone once this life is over, although the test's process lives on.
-        self.us = replace(Owner.this_process(new_id(clock.wall()), clock.wall()), pid_started="another life")
+        self.us = Owner.this_process(new_id(clock.wall()), clock.wall())
+        if not life.living:
+            self.us = replace(self.us, pid_started="another life")
         trees = {
             folder.name: HotFolder(life.disks.get(folder.name, life.disk), folder, settings.state_dir)
             for folder in settings.hot_folders
@@ -183,14 +185,8 @@ class Running:
         self.workers = life.workers(pipeline.run, self.inbox.put)
         states = list(self.states.values())
         schedule = Schedule(states, self.workers, settings.limits, cost_bytes, clock)
-        seams = Seams(
-            self.us.incarnation,
-            self.inbox,
-            clock,
-            self.journal,
-            lambda _: None,
-            Answers("arithmetic", "cpu", clock.wall()),
-        )
+        answers = Answers("arithmetic", "cpu", clock.wall())
+        seams = Seams(self.us.incarnation, self.inbox, clock, self.journal, lambda _: None, answers)
         self.daemon = Daemon(states, schedule, seams, settings.limits.max_attempts, 4, life.once)
 
     def _state(self, tree: HotFolder, life: Life, settings: config.Settings) -> FolderState:
@@ -210,7 +206,8 @@ class Running:
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if kind is None:
-            self.journal.mark_clean_stop(self.us.incarnation)
+            if self.daemon.exit_code != EXIT_BROKEN:
+                self.journal.mark_clean_stop(self.us.incarnation)
             for state in self.states.values():
                 with contextlib.suppress(OSError, PlaceUnavailable):  # a broken disk stays broken; as in wiring
                     state.calls.detach()

@@ -89,7 +89,7 @@ def tmpfs(path: Path, options: str = "size=4m") -> Iterator[Path]:
     path.mkdir(parents=True, exist_ok=True)
     mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", path], capture_output=True, text=True)
     if mounted.returncode != 0:
-        pytest.skip(f"no file system may be mounted here: {mounted.stderr.strip()}")
+        pytest.skip(f"no file system may be mounted here: {mounted.stderr.splitlines()[0]}")
     try:
         yield path
     finally:
