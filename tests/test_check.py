@@ -76,7 +76,7 @@ def test_a_damaged_model_is_found_by_its_hash(studio: Configured) -> None:
 
 def test_a_missing_hot_folder_is_a_problem(studio: Configured) -> None:
     studio.folder.rmdir()
-    assert "mount or create it" in problems()["hot folder portraits"]
+    assert "mount the share" in problems()["hot folder portraits"]
 
 
 def test_a_replaced_hot_folder_is_a_problem(studio: Configured) -> None:

@@ -68,7 +68,7 @@ def test_an_unmounted_share_is_unreachable_and_nothing_is_made_in_its_mount_poin
 def test_a_missing_root_is_unreachable_and_not_made(tmp_path: Path) -> None:
     folder = hot_folder(tmp_path)
     folder.settings.path.rmdir()
-    assert "mount or create it" in _unreachable(folder)
+    assert "mount the share" in _unreachable(folder)
     folder.settings.path.write_bytes(b"")
     assert "Not a directory" in _unreachable(folder)
 

@@ -171,7 +171,7 @@ class HotFolder:
             return self.disk.open_root(path)
         except OSError as error:
             if error.errno in (errno.ENOENT, errno.ENOTDIR):
-                message = f"{path}: {error.strerror}; mount or create it (bshm-watchd init makes a new one)"
+                message = f"{path}: {error.strerror}; mount the share, or for a new hot folder: bshm-watchd init {path}"
                 raise PlaceUnavailable("unreachable", message) from error
             raise
 

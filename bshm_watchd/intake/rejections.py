@@ -7,7 +7,7 @@ from bshm_watchd.intake.complete import Inspection, Verdict
 from bshm_watchd.intake.kinds import KINDS
 from bshm_watchd.jobs import Problem
 
-_KNOWN = " and ".join(kind.name.upper() for kind in KINDS)
+_KNOWN = " or ".join(kind.name.upper() for kind in KINDS)
 _EXTENSIONS = " ".join(extension for kind in KINDS for extension in kind.extensions)
 
 
