@@ -11,7 +11,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from bshm_watchd import logs, recovery
-from bshm_watchd.answers import Answers
 from bshm_watchd.clock import Clock
 from bshm_watchd.errors import ConfigError, InstanceRunning, PlaceUnavailable, place_error
 from bshm_watchd.events import (
@@ -59,7 +58,7 @@ class Seams:
     clock: Clock
     journal: Journal
     oldest_call: Callable[[str], float | None]  # a folder's oldest disk call still under way, monotonic start
-    answers: Answers  # to the requests of the control socket
+    answer: Callable[[Daemon, Asked], None]  # answers a request of the control socket
 
 
 class Daemon:
@@ -71,7 +70,6 @@ class Daemon:
         self.schedule = schedule
         self.clock = seams.clock
         self.journal = seams.journal
-        self.answers = seams.answers
         self.tally = Tally()
         self.ready = False
         self.exit_code: int | None = None
@@ -130,7 +128,7 @@ class Daemon:
             case StopAsked(number):
                 self._stop_asked(number, now)
             case Asked():
-                self.answers.answer(self, event)
+                self._seams.answer(self, event)
 
     # -- folders ---------------------------------------------------------------------------------------
 

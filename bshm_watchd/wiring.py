@@ -71,7 +71,7 @@ def open_daemon(settings: Settings, once: Once | None = None) -> Iterator[Daemon
         pipeline = _pipeline(trees, decoder, batcher, journal, us, clock, settings)
         schedule = _schedule(states, pipeline, inbox, settings, clock)
         answers = Answers(bundle.manifest.name, repr(runtime).strip("<>"), clock.wall())
-        seams = Seams(us.incarnation, inbox, clock, journal, lambda name: disks[name].oldest_call(), answers)
+        seams = Seams(us.incarnation, inbox, clock, journal, lambda name: disks[name].oldest_call(), answers.answer)
         daemon = Daemon(states, schedule, seams, settings.limits.max_attempts, 2 * cores, once)
         stack.enter_context(ControlServer(settings.state_dir / SOCKET_NAME, inbox.put, journal))
         yield daemon

@@ -186,7 +186,7 @@ class Running:
         states = list(self.states.values())
         schedule = Schedule(states, self.workers, settings.limits, cost_bytes, clock)
         answers = Answers("arithmetic", "cpu", clock.wall())
-        seams = Seams(self.us.incarnation, self.inbox, clock, self.journal, lambda _: None, answers)
+        seams = Seams(self.us.incarnation, self.inbox, clock, self.journal, lambda _: None, answers.answer)
         self.daemon = Daemon(states, schedule, seams, settings.limits.max_attempts, 4, life.once)
 
     def _state(self, tree: HotFolder, life: Life, settings: config.Settings) -> FolderState:
