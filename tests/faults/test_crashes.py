@@ -9,46 +9,21 @@ import pytest
 
 from bshm_watchd.daemon import EXIT_FINE, EXIT_SOME_REJECTED
 from tests.support import invariants
+from tests.support.crashes import TWO_OUTPUTS, busy_studio, changes_of_a_run, die_everywhere
 from tests.support.disks import Died, DyingDisk, ErringDisk
-from tests.support.studio import Studio
-
-_TWO_OUTPUTS = """
-    outputs:
-      - {kind: cutout, path: "results/{stem}.png"}
-      - {kind: matte, path: "mattes/{stem}.png"}
-"""
 
 
-def _busy_studio(base: Path, extra: str = "") -> Studio:
-    studio = Studio(base, extra)
-    studio.drop("a.png")
-    studio.drop("sub/a.png")
-    studio.drop("text.jpg", b"this is no photo")
-    return studio
-
-
-def _changes_of_a_run(base: Path, extra: str = "") -> int:
-    disk = DyingDisk(at=-1)
-    assert _busy_studio(base, extra).run(disk) == EXIT_SOME_REJECTED
-    return disk.changes
-
-
-@pytest.mark.parametrize("extra", ["", _TWO_OUTPUTS], ids=["one output", "two outputs"])
+@pytest.mark.parametrize("extra", ["", TWO_OUTPUTS], ids=["one output", "two outputs"])
 def test_dying_at_any_change_loses_nothing_and_doubles_nothing(fast_path: Path, extra: str) -> None:
-    total = _changes_of_a_run(fast_path / "count", extra)
+    total = die_everywhere(fast_path, extra)
+    print(f"died at each of {total} changes")
     assert total > 60
-    for at in range(total):
-        studio = _busy_studio(fast_path / str(at), extra)
-        with pytest.raises(Died):
-            studio.run(DyingDisk(at))
-        assert studio.run() in (EXIT_FINE, EXIT_SOME_REJECTED)
-        invariants.check(studio)
 
 
 def test_dying_twice_loses_nothing(fast_path: Path) -> None:
-    total = _changes_of_a_run(fast_path / "count")
+    total = changes_of_a_run(fast_path / "count")
     for at in range(0, total, 7):
-        studio = _busy_studio(fast_path / str(at))
+        studio = busy_studio(fast_path / str(at))
         with pytest.raises(Died):
             studio.run(DyingDisk(at))
         for again in (3, 9, 17):
@@ -63,9 +38,9 @@ def test_dying_twice_loses_nothing(fast_path: Path) -> None:
 @pytest.mark.parametrize("code", [errno.EIO, errno.ENOSPC, errno.EROFS, errno.EDQUOT, errno.ESTALE, errno.EACCES])
 def test_an_error_of_the_place_at_any_change_costs_nothing(fast_path: Path, code: int) -> None:
     """Every change meets one of the errors; all of them together meet every change twice."""
-    total = _changes_of_a_run(fast_path / "count")
+    total = changes_of_a_run(fast_path / "count")
     for at in range(code % 3, total, 3):
-        studio = _busy_studio(fast_path / str(at))
+        studio = busy_studio(fast_path / str(at))
         disk = ErringDisk(at, code)
         studio.run(disk)
         disk.mended = True
@@ -76,7 +51,7 @@ def test_an_error_of_the_place_at_any_change_costs_nothing(fast_path: Path, code
 
 
 def test_a_full_disk_holds_the_folder_and_work_goes_on_when_it_is_mended(fast_path: Path) -> None:
-    studio = _busy_studio(fast_path)
+    studio = busy_studio(fast_path)
     disk = ErringDisk(25, errno.ENOSPC, once=False)
     with studio.start(disk) as running:
         running.run(until=lambda: running.state.mode == "held")

@@ -18,14 +18,11 @@ class Died(BaseException):
 
 
 class DyingDisk(Disk):
-    """Dies at change number `at` (the first is 0): a write leaves half its bytes, everything after dies too.
-
-    Where `only` names one kind of change, the others are not counted.
-    """
+    """Dies at change number `at` (the first is 0): a write leaves half its bytes, everything after dies too."""
 
     def __init__(self, at: int, disk: Disk | None = None) -> None:
         self.at = at
-        self.only = ""
+        self._fuse = ("", 0, 0)
         self.changes = 0
         self.dead = False
         self.died_in = ""
@@ -33,17 +30,28 @@ class DyingDisk(Disk):
         for name in CHANGES:
             setattr(self, name, self._counted(name, getattr(disk, name)))
 
+    def light(self, change: str, nth: int, later: int) -> None:
+        """Die `later` changes after the `nth` change of one kind, from now on."""
+        self._fuse = (change, nth, later)
+
+    def _burn(self, name: str) -> None:
+        change, nth, later = self._fuse
+        if name == change and nth > 0:
+            self._fuse = (change, nth - 1, later)
+            if nth == 1:
+                self.at = self.changes + later
+
     def _counted(self, name: str, call: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(call)
         def counted(*arguments: Any) -> Any:
-            counts = self.only in ("", name)
-            if not self.dead and counts and self.changes == self.at:
+            self._burn(name)
+            if not self.dead and self.changes == self.at:
                 self.dead, self.died_in = True, name
                 if name == "write":
                     os.write(arguments[0], memoryview(arguments[1])[: len(arguments[1]) // 2])
             if self.dead:
                 raise Died(f"{name} number {self.at}")
-            self.changes += counts
+            self.changes += 1
             return call(*arguments)
 
         return counted
