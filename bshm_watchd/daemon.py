@@ -104,8 +104,8 @@ class Daemon:
         self._judge_recovered(now)
         if not self.draining:
             self._ask_folders(now)
-            self._start_jobs(now)
             self._notice_ready()
+            self._start_jobs(now)
         self._notice_end(now)
         return self._wait_seconds(now)
 
@@ -211,7 +211,7 @@ class Daemon:
     def _start_jobs(self, now: float) -> None:
         if self._model_lanes is not None and self._judged:
             # Enough under way to keep the model fed while others decode, encode and sync; more would only wait.
-            self.schedule.start_jobs(2 * self._model_lanes + self._spare_lanes, now)
+            self.schedule.start_jobs(2 * self._model_lanes + self._spare_lanes, now, ready=self.ready)
 
     def _job_over(self, folder: FolderState, outcome: Outcome, now: float) -> None:
         self.schedule.ended(folder, outcome.job.id)

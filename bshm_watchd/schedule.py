@@ -33,11 +33,15 @@ class Schedule:
         self._open = True  # false once the daemon drains
         self._level = 0.0  # what the folder served last had been served before: nobody starts from below it
 
-    def start_jobs(self, lanes: int, now: float) -> None:
-        """Start or claim until nothing more fits: at most `lanes` jobs, and at most the byte budget."""
+    def start_jobs(self, lanes: int, now: float, *, ready: bool = True) -> None:
+        """Start or claim until nothing more fits: at most `lanes` jobs, and at most the byte budget.
+
+        A suspect waits until the program has said that it is ready: should it die of that photo again, a supervisor
+        has seen a start that worked.
+        """
         while self._open and not self._is_reserved:
             if (suspect := self._next_suspect()) is not None:
-                if self._in_flight:
+                if self._in_flight or not ready:
                     return
                 self._alone = suspect[1].id
                 self._start(*suspect)

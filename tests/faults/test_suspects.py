@@ -196,3 +196,15 @@ def test_an_error_of_the_photos_own_is_counted_and_tried_again_later(tmp_path: P
     sidecar = json.loads((studio.hot / "failed/a.png.error.json").read_bytes())
     assert (sidecar["reason"], sidecar["attempts"]) == ("attempts_used_up", 3)
     invariants.check(studio)
+
+
+def test_a_suspect_is_not_touched_before_the_program_is_ready(tmp_path: Path) -> None:
+    studio = Studio(tmp_path)
+    poison = Poison(studio.drop("a.png"))
+    studio.drop("b.png")
+    with pytest.raises(Died), studio.start(spoil=poison, workers=HeldWorkers) as running:
+        poison.run(running)
+    ready: list[bool] = []
+    with studio.start(spoil=lambda _: ready.append(again.daemon.ready)) as again:
+        assert again.run() == EXIT_FINE
+    assert ready == [True, True]

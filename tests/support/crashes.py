@@ -29,8 +29,8 @@ def busy_studio(base: Path, extra: str = "") -> Studio:
     return studio
 
 
-def changes_of_a_run(base: Path, extra: str = "", **life: Any) -> int:
-    disk = DyingDisk(at=-1)
+def changes_of_a_run(base: Path, extra: str = "", *, kept: type[PowerCutDisk] | None = None, **life: Any) -> int:
+    disk = DyingDisk(-1, kept and kept(base / "attic"))
     assert busy_studio(base, extra).run(disk, **life) == EXIT_SOME_REJECTED
     return disk.changes
 
@@ -43,7 +43,7 @@ def die_everywhere(
 
     With a `kept` disk the power fails at that moment. Raises `AssertionError` where an invariant does not hold.
     """
-    total = changes_of_a_run(base / "count", extra, **life)
+    total = changes_of_a_run(base / "count", extra, kept=kept, **life)
     for at in range(total):
         studio = busy_studio(base / str(at), extra)
         _die(studio, at, kept and kept(studio.base / "attic"), life)
