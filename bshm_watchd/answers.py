@@ -101,7 +101,7 @@ def _requeue(daemon: Daemon, asked: Asked) -> None:
             if folder.mode is not FolderMode.WATCHING:
                 raise BadRequest(f"hot folder {row.folder} is {folder.mode}: {folder.reason}")
             folder.hand.ask("requeue", collected.requeue(folder, row))
-        except BadRequest as error:
+        except WatchdError as error:
             collected.failed(job_id, error)
 
 

@@ -104,7 +104,7 @@ class Daemon:
         self._judge_recovered(now)
         if not self.draining:
             self._ask_folders(now)
-            self._notice_ready()
+            self._notice_ready(now)
             self._start_jobs(now)
         self._notice_end(now)
         return self._wait_seconds(now)
@@ -165,22 +165,27 @@ class Daemon:
         if call == "claim":
             folder.claiming_bytes = None
         if isinstance(error, InstanceRunning):
-            self._trouble(folder, FolderMode.OWNED_ELSEWHERE, str(error), now)
+            self._trouble(folder, FolderMode.OWNED_ELSEWHERE, str(error), now, while_attaching=True)
         elif isinstance(error, PlaceUnavailable):
-            self._place_trouble(folder, error, now)
+            self._place_trouble(folder, error, now, while_attaching=call == "attach")
         elif call == "requeue":
             return
         elif isinstance(error, OSError):
-            self._place_trouble(folder, place_error(error) or PlaceUnavailable("unexpected", str(error)), now)
+            place = place_error(error) or PlaceUnavailable("unexpected", str(error))
+            self._place_trouble(folder, place, now, while_attaching=call == "attach")
         else:
             self._break(error)
 
-    def _place_trouble(self, folder: FolderState, error: PlaceUnavailable, now: float) -> None:
-        gone = error.reason in ("unreachable", "share_gone")
-        self._trouble(folder, FolderMode.UNREACHABLE if gone else FolderMode.HELD, str(error), now)
+    def _place_trouble(
+        self, folder: FolderState, error: PlaceUnavailable, now: float, *, while_attaching: bool = False
+    ) -> None:
+        mode = FolderMode.UNREACHABLE if error.reason in ("unreachable", "share_gone") else FolderMode.HELD
+        self._trouble(folder, mode, str(error), now, while_attaching=while_attaching)
 
-    def _trouble(self, folder: FolderState, mode: FolderMode, reason: str, now: float) -> None:
-        if folder.trouble(mode, reason, now):
+    def _trouble(
+        self, folder: FolderState, mode: FolderMode, reason: str, now: float, *, while_attaching: bool = False
+    ) -> None:
+        if folder.trouble(mode, reason, now, while_attaching=while_attaching):
             logs.warning(str(mode), HOT_FOLDER=folder.settings.name, why=reason)
 
     def _notice_hung_folders(self, now: float) -> None:
@@ -206,7 +211,11 @@ class Daemon:
 
     def _is_blameless(self, incarnation: str) -> bool:
         """Whether that process can't have died of a photo: it is this one, or it stopped in good order."""
-        return incarnation == self._seams.incarnation or self.journal.stopped_cleanly(incarnation)
+        try:
+            return incarnation == self._seams.incarnation or self.journal.stopped_cleanly(incarnation)
+        except PlaceUnavailable as error:
+            logs.warning("who stopped cleanly can't be told: nobody is blamed", why=error)
+            return True
 
     def _start_jobs(self, now: float) -> None:
         if self._model_lanes is not None and self._judged:
@@ -234,11 +243,12 @@ class Daemon:
 
     # -- beginning and end -----------------------------------------------------------------------------
 
-    def _notice_ready(self) -> None:
+    def _notice_ready(self, now: float) -> None:
         if self.ready or self._model_lanes is None or not self._judged:
             return
         if all(folder.scans or folder.mode is not FolderMode.WATCHING for folder in self.folders.values()):
             self.ready = True
+            self._progress_at = now
             logs.info("ready")
 
     def _break(self, error: BaseException) -> None:
@@ -283,12 +293,17 @@ class Daemon:
         if any(folder.in_flight for folder in self._answering):
             return False
         self._rescan_after_last_job()
-        patience = min(
-            once.wait_seconds, max((f.settings.settle_max_seconds for f in self._watching if f.left), default=0)
-        )
-        if all(folder.is_idle for folder in self._watching) and len(self._watching) == len(self.folders):
-            return now - self._progress_at >= patience  # an empty file may be one that is about to grow
-        return now - self._progress_at >= once.wait_seconds
+        return now - self._progress_at >= self._patience_seconds(once)
+
+    def _patience_seconds(self, once: Once) -> float:
+        """How long to wait without any progress before what is left is left."""
+        if any(not folder.is_idle for folder in self._watching):  # it settles, or somebody still writes it
+            return max(once.wait_seconds, *(folder.settle_patience_seconds for folder in self._watching))
+        if len(self._watching) < len(self.folders):
+            return once.wait_seconds
+        # An empty file may be one that is about to grow.
+        settling = [folder.settings.settle_max_seconds for folder in self._watching if folder.left]
+        return min(once.wait_seconds, max(settling, default=0.0))
 
     def _rescan_after_last_job(self) -> None:
         """A run that ends when all is done looks once more after its last job, for what came meanwhile."""
@@ -310,13 +325,18 @@ class Daemon:
     def _wait_seconds(self, now: float) -> float:
         if self.exit_code is not None:
             return 0.0
+        oldest = [self._seams.oldest_call(folder.settings.name) for folder in self._answering]
+        dues = [started + HUNG_SECONDS - now for started in oldest if started is not None]
+        if self.draining:
+            dues.append(self._drain_deadline - now)
+        else:
+            dues += self._work_dues(now)
+        return max(0.0, min([_LONGEST_WAIT_SECONDS, *dues]))
+
+    def _work_dues(self, now: float) -> list[float]:
         wall = self.clock.wall()
         dues = [folder.next_due() - now for folder in self.folders.values()]
         dues += [job.retry_wall - wall for f in self._watching for job in f.backlog if job.retry_wall > wall]
-        dues += [
-            start + HUNG_SECONDS - now for f in self._answering if (start := self._seams.oldest_call(f.settings.name))
-        ]
-        dues.append(self._drain_deadline - now)
-        if self._once is not None:
-            dues.append(self._progress_at + self._once.wait_seconds - now)
-        return max(0.0, min(_LONGEST_WAIT_SECONDS, *dues))
+        if self._once is not None and self.ready and not any(folder.in_flight for folder in self._answering):
+            dues.append(self._progress_at + self._patience_seconds(self._once) - now)
+        return dues

@@ -16,6 +16,7 @@ from bshm_watchd.errors import PlaceUnavailable, RejectedPhoto
 from bshm_watchd.intake.complete import inspect
 from bshm_watchd.intake.file_systems import file_system
 from bshm_watchd.intake.intake import Intake, Looked, Offer
+from bshm_watchd.intake.left import Left
 from bshm_watchd.intake.watcher import Watcher, WatcherUnavailable, make_watcher
 from bshm_watchd.jobs import CostOf, Filed, Job, Place, Plan, Problem, Stamp, State, new_id
 from bshm_watchd.journal import Journal, Row
@@ -36,12 +37,13 @@ class Seen:
     events: bool
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Watch:
     """What is made anew at each attachment: offers made before it are void."""
 
     intake: Intake
     watcher: Watcher
+    heard_in: tuple[int, int] | None = None  # device and inode of the drop/ that the watcher was started on
 
 
 class FolderCalls:
@@ -72,6 +74,7 @@ class FolderCalls:
         self.own(adopt=adopt, take=take)
         self._check_space()
         jobs = recovery.recover(self._folder, self._journal, self._clock, self._plan)
+        self._folder.attach_outputs(frozenset(root for job in jobs for root in job.plan.output_roots))
         network = self._begin_watch()
         return Attached(tuple(jobs), self._hears(), network)
 
@@ -89,9 +92,11 @@ class FolderCalls:
     def look(self, hints: frozenset[str | None], wanted: int, *, scan: bool) -> Seen:
         """Apply hints, scan if asked, and offer up to `wanted` settled photos."""
         started = self._clock.monotonic()
-        if scan and not self._hears():
-            self._listen()
         with self._folder.root() as root_fd:
+            moved = self._watch is not None and self._watch.heard_in != self._drop(root_fd)
+            if moved or (scan and not self._hears()):
+                self._listen()
+            scan = scan or moved
             looked = self._intake.look(root_fd, hints, started, scan=scan)
             self._tell_news(looked)
             offers = self._intake.take(root_fd, wanted, self._clock.monotonic())
@@ -106,7 +111,10 @@ class FolderCalls:
             new_id(wall), self.settings.name, name, directory, offer.stamp, wall, self._plan,
             cost_bytes=cost_bytes, problem=offer.rejection or too_large,
         )  # fmt: skip
-        job = claim.claim(self._folder, job)
+        try:
+            job = claim.claim(self._folder, job)
+        except claim.TakingForbidden as error:
+            return self._set_aside(offer, job, Left.STICKY if error.sticky else Left.NOT_WRITABLE)
         if job.state is State.CLAIMED:
             self._journal.record(job)
             logs.info("claimed", JOB_ID=job.id, HOT_FOLDER=job.folder, photo=job.relative)
@@ -115,6 +123,11 @@ class FolderCalls:
         else:
             self._intake.taken(offer.relative, self._clock.monotonic())
         return job
+
+    def _set_aside(self, offer: Offer, job: Job, why: Left) -> Job:
+        with self._folder.root() as root_fd:
+            self._intake.set_aside(root_fd, offer.relative, why, self._clock.monotonic())
+        return job.moved(State.RELEASED)
 
     def requeue(self, row: Row) -> Job:
         """A new job, attempts 0 and today's plan, for an original that was filed; our sidecar goes.
@@ -190,6 +203,8 @@ class FolderCalls:
         """(Re)start the watcher. Without one, scanning alone finds the photos; that is said once."""
         assert self._watch is not None
         self._watch.watcher.stop()
+        with self._folder.root() as root_fd:
+            self._watch.heard_in = self._drop(root_fd)
         try:
             self._watch.watcher.start(str(self.settings.path / DROP), self._hint)
             self._deaf_because = ""
@@ -197,6 +212,16 @@ class FolderCalls:
             if str(error) != self._deaf_because:
                 self._deaf_because = str(error)
                 logs.warning("no events: scanning alone finds photos", HOT_FOLDER=self.settings.name, why=error)
+
+    def _drop(self, root_fd: int) -> tuple[int, int] | None:
+        """Which directory drop/ is now; None where it is missing, or where inode numbers are made up."""
+        if not self._folder.stable_inodes:
+            return None
+        try:
+            status = self._folder.disk.lstat(root_fd, DROP)
+        except FileNotFoundError:
+            return None
+        return status.st_dev, status.st_ino
 
     def _check_space(self) -> None:
         """Enough room must be left for the results and for everybody else."""
@@ -210,6 +235,8 @@ class FolderCalls:
             logs.info("not photos, left alone", HOT_FOLDER=self.settings.name, directory=directory or ".", count=count)
         for path, why in looked.left_news:
             logs.warning("left in drop", HOT_FOLDER=self.settings.name, photo=path, why=why.value)
+        for path, why in looked.unreadable_news:
+            logs.warning("a directory is left in drop", HOT_FOLDER=self.settings.name, directory=path, why=why.value)
 
 
 def _gone(place: Place) -> RejectedPhoto:

@@ -18,11 +18,14 @@ from bshm_watchd.threads import Hand
 HUNG_SECONDS = 10.0  # a call that takes longer makes its folder unreachable
 OFFERS_AHEAD = 8
 _LOOK_INTERVAL_SECONDS = 0.1  # hints are gathered for that long, so that a burst costs few looks
+_WELL_SECONDS = 60.0  # after that long without trouble the next trouble is a new one
 _ROOT_CHECK_SECONDS = 2.0
 _SCAN_INTERVAL_SECONDS = 1.0
 _SCAN_PAUSE_FACTOR = 10  # a scan may take a tenth of the folder's time
 _LOCAL_RESCAN_SECONDS = 30.0
 _REMOTE_RESCAN_SECONDS = 5.0
+_LONGEST_SETTLE_SECONDS = 10.0
+_SETTLE_MARGIN_SECONDS = 2.0
 _FOR_EVER = float("inf")
 
 Due = Literal["attach", "scan", "look"]
@@ -41,6 +44,7 @@ class FolderState:
     reason: str = ""
     retry_due: float = 0.0  # monotonic: when to attach (again)
     failures: int = 0
+    watching_since: float = 0.0
     call: str | None = None  # the call its thread is busy with
     call_since: float = 0.0
     hints: set[str] = field(default_factory=set)
@@ -73,7 +77,9 @@ class FolderState:
     def next_due(self) -> float:
         """The moment at which `due` may change without an event."""
         if self.call is not None:
-            return self.call_since + HUNG_SECONDS if self.mode is not FolderMode.UNREACHABLE else _FOR_EVER
+            # Only an attachment is watched here: the disk calls of the others are watched one by one.
+            attaching = self.call == "attach" and self.mode is not FolderMode.UNREACHABLE
+            return self.call_since + HUNG_SECONDS if attaching else _FOR_EVER
         if self.mode is not FolderMode.WATCHING:
             return self.retry_due if not self.running else _FOR_EVER
         scan_due = self.scan_allowed if self.scan_asked else max(self.scan_due, self.scan_allowed)
@@ -91,7 +97,7 @@ class FolderState:
         first: dict[str, Job] = {}
         for job in sorted([*self.backlog, *self.running.values()], key=lambda job: job.id):
             first.setdefault(job.relative, job)
-        ready = [job for job in first.values() if job.id not in self.running and job.retry_wall <= wall]
+        ready = [job for job in first.values() if job.id not in self.running and retry.is_due(job.retry_wall, wall)]
         return min(ready, key=lambda job: (not job.suspect, job.id), default=None)
 
     def next_offer(self) -> Offer | None:
@@ -106,6 +112,12 @@ class FolderState:
         """Nothing can be done here now: asked by a run that ends when all is done."""
         busy = self.in_flight or self.unfinished or self.offers or self.call or self.hints or self.scan_asked
         return not busy and self.waiting == self.left
+
+    @property
+    def settle_patience_seconds(self) -> float:
+        """How long an undisturbed photo may take from its first look to its offer."""
+        quiet = self.settings.settle_seconds
+        return 2 * (_LONGEST_SETTLE_SECONDS if quiet == "auto" else quiet) + _SETTLE_MARGIN_SECONDS
 
     @property
     def left(self) -> int:
@@ -169,13 +181,15 @@ class FolderState:
     # -- what happened ---------------------------------------------------------------------------------
 
     def hinted(self, relative: str | None) -> None:
+        if self.mode is not FolderMode.WATCHING:
+            return  # whatever happens now is seen by the scan that follows the next attachment
         if relative is None:
             self.scan_asked = True
         else:
             self.hints.add(relative)
 
     def attached(self, attached: Attached, now: float) -> None:
-        self.mode, self.reason = FolderMode.WATCHING, ""
+        self.mode, self.reason, self.watching_since = FolderMode.WATCHING, "", now
         self.events, self.network = attached.events, attached.network
         # The work directories are the truth: what was remembered of them, and offers made before, are void.
         self.backlog.clear()
@@ -188,8 +202,6 @@ class FolderState:
         self.offers.extend(seen.offers)
         self.look_allowed = now + _LOOK_INTERVAL_SECONDS
         self.root_check_due = now + _ROOT_CHECK_SECONDS
-        if not self.in_flight and not self.unfinished:
-            self.worked()
         if seen.looked.scanned:
             self.scans += 1
             self.scan_allowed = now + max(_SCAN_INTERVAL_SECONDS, _SCAN_PAUSE_FACTOR * seen.seconds)
@@ -199,14 +211,21 @@ class FolderState:
         """Something went well: the next trouble is a new one. Attaching alone proves too little of a full disk."""
         self.failures = 0
 
-    def trouble(self, mode: FolderMode, reason: str, now: float) -> bool:
-        """The folder can't be worked in for now. True when that is news."""
+    def trouble(self, mode: FolderMode, reason: str, now: float, *, while_attaching: bool = False) -> bool:
+        """The folder can't be worked in for now. True when that is news.
+
+        It is tried again after a while, longer each time. Of several jobs that meet the same trouble one counts.
+        """
         news = (mode, reason) != (self.mode, self.reason)
-        self.failures += 1
+        if self.mode in (FolderMode.STARTING, FolderMode.WATCHING) or while_attaching:
+            self.failures = 1 + (0 if self._was_well(now) else self.failures)
+            self.retry_due = now + retry.hold_seconds(self.failures)
         self.mode, self.reason = mode, reason
-        self.retry_due = now + retry.hold_seconds(self.failures)
         self.offers.clear()
         return news
+
+    def _was_well(self, now: float) -> bool:
+        return self.mode is FolderMode.WATCHING and now - self.watching_since > _WELL_SECONDS
 
     @property
     def rescan_seconds(self) -> float:

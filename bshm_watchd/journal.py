@@ -16,7 +16,7 @@ from typing import Any
 
 from bshm_watchd import logs
 from bshm_watchd.clock import Clock
-from bshm_watchd.errors import ConfigError, PlaceUnavailable
+from bshm_watchd.errors import ConfigError, PlaceUnavailable, ProgramEnding
 from bshm_watchd.jobs import FINAL, Job, Place
 
 _SCHEMA = """
@@ -83,9 +83,11 @@ class Journal:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+        """A worker that was abandoned and comes here later gets `ProgramEnding`."""
+        with self._lock:
+            if self._connection is not None:
+                self._connection.close()
+                self._connection = None
 
     def record(self, job: Job) -> None:
         """Remember a job as it is now; the same job again replaces what was known of it."""
@@ -139,7 +141,7 @@ class Journal:
         """All rows of one statement, durable. Raises `PlaceUnavailable` when the disk of the journal is at fault."""
         with self._lock:
             if self._connection is None:
-                raise RuntimeError("the journal is not open")
+                raise ProgramEnding("the journal is closed")
             try:
                 try:
                     return self._connection.execute(statement, tuple(values)).fetchall()

@@ -38,7 +38,7 @@ def start(level: int = logging.INFO) -> None:
     # It warns of what is ordinary here: a watch that is stopped while an event comes in.
     watchdog = logging.getLogger("watchdog")
     watchdog.handlers[:], watchdog.propagate = [handler], False
-    watchdog.setLevel(logging.ERROR)
+    watchdog.setLevel(logging.CRITICAL)
 
 
 class _Lines(logging.Formatter):

@@ -125,6 +125,9 @@ class Pipeline:
         except OSError as error:
             unexpected = PlaceUnavailable("unexpected", f"{job.folder}: {error}")
             return Waiting(self._refunded(course), place_error(error) or unexpected)
+        except Exception as error:  # noqa: BLE001  even while a failure was being filed: it holds its folder, no more
+            logs.error("a failed attempt could not be put in order", error, **course.fields)
+            return Waiting(self._refunded(course), PlaceUnavailable("unexpected", f"{job.folder}: {error}"))
         finally:
             self._spoken_for.release(job.id)
 
@@ -234,7 +237,7 @@ class Pipeline:
     def _refunded(self, course: _Course) -> Job:
         """The place failed while the photo was in work: back to claimed, as far as the place still takes it."""
         if course.job.state is State.RUNNING:
-            with contextlib.suppress(PlaceUnavailable, OSError):
+            with contextlib.suppress(PlaceUnavailable, OSError, ProgramEnding):
                 self._discard(course)
                 course.move(State.CLAIMED)
         if course.job.state is State.RUNNING:

@@ -11,6 +11,11 @@ _LAST_HOLD_SECONDS = 60.0
 _LAST_DOUBLING = 16  # far beyond both limits; a share may be gone for months, and a float ends at 2 ** 1024
 
 
+def is_due(retry_wall: float, wall: float) -> bool:
+    """Whether a job may be tried again; also when the clock was set back by more than it ever had to wait."""
+    return retry_wall <= wall or retry_wall - wall > _LAST_RETRY_SECONDS
+
+
 def given_up(attempts: int, max_attempts: int) -> bool:
     return attempts >= max_attempts
 

@@ -26,7 +26,7 @@ class FolderStatus:
     retrying: int  # claimed, waiting for their next attempt or for the place
     oldest_waiting_seconds: float | None
     not_photos: int
-    left: int  # waiting photos that can't be taken as they are (empty, hard-linked, unreadable)
+    left: int  # waiting photos that can't be taken as they are (empty, hard-linked, unreadable, locked in)
     events: bool  # whether hints come in; if not, scanning alone finds the photos
     done: int
     rejected: int

@@ -18,6 +18,7 @@ from bshm_watchd.disk.folder import HotFolder
 from bshm_watchd.disk.ops import Disk
 from bshm_watchd.disk.owner import Owner
 from bshm_watchd.disk.watched import WatchedDisk
+from bshm_watchd.errors import PlaceUnavailable
 from bshm_watchd.events import Answered, Hinted, Inbox, ModelFailed, ModelReady, StopAsked
 from bshm_watchd.folder_calls import FolderCalls
 from bshm_watchd.folder_state import FolderState
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from bshm_watchd.matting.runtime import Runtime
 
 _DETACH_SECONDS = 3.0
+_CLOSE_SECONDS = 5.0
 
 
 @contextlib.contextmanager
@@ -57,7 +59,6 @@ def open_daemon(settings: Settings, once: Once | None = None) -> Iterator[Daemon
         journal = stack.enter_context(Journal(settings.state_dir / JOURNAL_NAME, clock))
         os.umask(0o077)  # what is meant for others gets its mode explicitly; our own files are nobody else's
         ignore_lease_signals()
-        stack.enter_context(_signals_to(inbox))
         decoder = ChildDecoder(cores, settings.limits.max_pixels, settings.limits.decode_seconds)
         stack.enter_context(decoder)
         stack.enter_context(_loading(batcher, runtime, bundle, settings.batch.max_size, inbox))
@@ -74,9 +75,10 @@ def open_daemon(settings: Settings, once: Once | None = None) -> Iterator[Daemon
         seams = Seams(us.incarnation, inbox, clock, journal, lambda name: disks[name].oldest_call(), answers.answer)
         daemon = Daemon(states, schedule, seams, settings.limits.max_attempts, 2 * cores, once)
         stack.enter_context(ControlServer(settings.state_dir / SOCKET_NAME, inbox.put, journal))
-        yield daemon
+        with _signals_to(inbox):
+            yield daemon
         if daemon.exit_code != EXIT_BROKEN:  # else a photo may be to blame: see recovery.judge
-            journal.mark_clean_stop(us.incarnation)
+            _mark_clean_stop(journal, us)
         _detach(states, inbox, clock)
 
 
@@ -99,9 +101,16 @@ def _loading(batcher: Batcher, runtime: Runtime, bundle: Bundle, max_size: int, 
     try:
         yield
     finally:
-        thread.join()
+        thread.join(_CLOSE_SECONDS)
         if started.is_set():
             batcher.__exit__(None, None, None)
+
+
+def _mark_clean_stop(journal: Journal, us: Owner) -> None:
+    try:
+        journal.mark_clean_stop(us.incarnation)
+    except PlaceUnavailable as error:
+        logs.warning("the clean stop could not be noted: a photo in work may lose an attempt", why=error)
 
 
 @contextlib.contextmanager
@@ -151,8 +160,9 @@ def _signals_to(inbox: Inbox) -> Iterator[None]:
 
 def _detach(states: list[FolderState], inbox: Inbox, clock: Clock) -> None:
     """Give up the folders; one that does not answer is left to its record, which names a dead process then."""
-    waiting = {state.settings.name for state in states}
-    for state in states:
+    idle = [state for state in states if not state.in_flight]  # the others' records name a dead process soon
+    waiting = {state.settings.name for state in idle}
+    for state in idle:
         state.hand.ask("detach", state.calls.detach)
     deadline = clock.monotonic() + _DETACH_SECONDS
     while waiting and (left := deadline - clock.monotonic()) > 0:

@@ -127,7 +127,7 @@ def test_a_folder_in_trouble_is_tried_again_less_and_less_often() -> None:
     folder = _watching()
     waits, now = [], 100.0
     for _ in range(9):
-        folder.trouble(FolderMode.HELD, "disk full", now)
+        folder.trouble(FolderMode.HELD, "disk full", now, while_attaching=True)
         waits.append(folder.next_due() - now)
         assert folder.due(folder.next_due() - 0.01) is None
         now = folder.next_due()
@@ -193,9 +193,49 @@ def test_a_folder_is_hung_when_a_call_has_not_come_back_for_ten_seconds(
     assert folder.is_hung(now, oldest_call) is hung
 
 
-def test_a_call_that_hangs_wakes_the_loop_once_and_then_no_more() -> None:
+def test_a_look_that_takes_long_does_not_wake_the_loop() -> None:
     folder = _watching()
     folder.ask_look(50.0, scan=True)
+    assert (folder.due(99.0), folder.next_due()) == (None, _NEVER)
+
+
+def test_several_jobs_that_meet_one_trouble_count_as_one() -> None:
+    folder = _watching()
+    for moment in (100.0, 100.1, 100.2, 100.3):
+        folder.trouble(FolderMode.HELD, "disk full", moment)
+    assert folder.next_due() == 101.0
+
+
+def test_a_look_alone_does_not_prove_that_the_trouble_is_over() -> None:
+    folder = _watching()
+    folder.trouble(FolderMode.HELD, "no permission", 100.0)
+    folder.attached(Attached((), events=True, network=False), 101.0)
+    folder.saw(a_look(), 101.5)
+    folder.trouble(FolderMode.HELD, "no permission", 102.0)
+    assert folder.next_due() == 104.0
+    folder.attached(Attached((), events=True, network=False), 104.0)
+    folder.trouble(FolderMode.HELD, "disk full", 999.0)
+    assert folder.next_due() == 1000.0, "long after, it is a new trouble"
+
+
+def test_hints_are_not_gathered_while_the_folder_is_away() -> None:
+    folder = _watching()
+    folder.trouble(FolderMode.UNREACHABLE, "away", 100.0)
+    for number in range(1000):
+        folder.hinted(f"{number}.jpg")
+    assert folder.hints == set()
+
+
+def test_a_clock_set_back_strands_no_retry() -> None:
+    folder = _watching()
+    years = 3 * 365 * 86400
+    folder.backlog.append(a_job(folder.settings, state=State.CLAIMED, retry_wall=WALL + years))
+    assert folder.next_job(WALL) is folder.backlog[0]
+
+
+def test_an_attachment_that_hangs_wakes_the_loop_once_and_then_no_more() -> None:
+    folder = _watching()
+    folder.ask_attach(50.0)
     assert folder.next_due() == 60.0
     folder.trouble(FolderMode.UNREACHABLE, "it does not come back", 60.1)
     assert (folder.due(99.0), folder.next_due()) == (None, _NEVER)

@@ -11,7 +11,7 @@ import pytest
 from bshm_watchd.config import Limits
 from bshm_watchd.disk.ops import Disk
 from bshm_watchd.intake.complete import TAIL_BYTES
-from bshm_watchd.intake.intake import Left
+from bshm_watchd.intake.left import Left
 from tests.support.dropping import Make, folders_at
 from tests.support.pictures import jpeg, png
 

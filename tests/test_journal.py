@@ -12,7 +12,7 @@ import pytest
 
 from bshm_watchd.daemon import EXIT_FINE
 from bshm_watchd.disk.ops import Disk
-from bshm_watchd.errors import ConfigError, PlaceUnavailable
+from bshm_watchd.errors import ConfigError, PlaceUnavailable, ProgramEnding
 from bshm_watchd.jobs import Job, Place, Problem, Result, State
 from bshm_watchd.journal import JOURNAL_NAME, Journal
 from tests.support import invariants
@@ -220,8 +220,8 @@ def test_a_full_disk_damages_no_history_and_is_the_places_fault(tmp_path: Path) 
         assert not list(state.glob("*.damaged-*"))
 
 
-def test_a_journal_that_is_not_open_says_so(path: Path) -> None:
-    with pytest.raises(RuntimeError, match="not open"):
+def test_a_worker_that_comes_after_the_end_is_told_that_the_program_ends(path: Path) -> None:
+    with pytest.raises(ProgramEnding, match="closed"):
         Journal(path, FakeClock()).record(_job())
 
 

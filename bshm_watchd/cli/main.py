@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -91,6 +92,9 @@ def main() -> NoReturn:
     except BrokenPipeError:
         # Whoever read has seen enough; and Python shall not try again on its way out.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if any(thread.daemon for thread in threading.enumerate()):
+        sys.stderr.flush()
+        os._exit(code)  # a call that never comes back was abandoned; what it holds can't be taken down in order
     sys.exit(code)
 
 

@@ -22,6 +22,14 @@ from bshm_watchd.jobs import Job, Place, Stamp, State, numbered
 _STILL_WRITTEN = (errno.EBUSY, errno.ETXTBSY)  # an SMB client has it open: this is the writer probe of such shares
 
 
+class TakingForbidden(PlaceUnavailable):
+    """Our rights don't take a photo out of its subdirectory of drop/. Nothing was touched; other photos may well do."""
+
+    def __init__(self, message: str, *, sticky: bool) -> None:
+        super().__init__("no_permission", message)
+        self.sticky = sticky
+
+
 def original_name(job: Job) -> str:
     """The original's name in its work directory: its own, unless that is the record's."""
     return f"{job.name}.original" if job.name == record.NAME else job.name
@@ -30,8 +38,8 @@ def original_name(job: Job) -> str:
 def claim(folder: HotFolder, job: Job, source: Place | None = None) -> Job:
     """Take a settled photo out of drop/ (or, for a requeue, out of the `source` where it was filed).
 
-    Returns the job CLAIMED, GONE or RELEASED. `job.stamp` is what the photo was when it settled. After an exception
-    the work directory says how far it came.
+    Returns the job CLAIMED, GONE or RELEASED. `job.stamp` is what the photo was when it settled. Raises
+    `TakingForbidden`, which leaves no trace; after any other exception the work directory says how far it came.
     """
     source = source or Place("", drop_directory(job), job.name)
     disk = folder.disk
@@ -40,7 +48,11 @@ def claim(folder: HotFolder, job: Job, source: Place | None = None) -> Job:
         with folder.work(job.id) as work_fd:
             record.write(disk, work_fd, job)
             disk.fsync(all_work_fd)
-            job = _take(folder, job, work_fd, source)
+            try:
+                job = _take(folder, job, work_fd, source)
+            except TakingForbidden:
+                drop_work(folder, job)
+                raise
     if job.state is not State.CLAIMED:
         drop_work(folder, job)
     return job
@@ -63,18 +75,29 @@ def _take(folder: HotFolder, job: Job, work_fd: int, source: Place) -> Job:
         if error.errno in _STILL_WRITTEN:
             return job.moved(State.RELEASED)
         if error.errno in (errno.EACCES, errno.EPERM):
-            raise PlaceUnavailable("no_permission", _missing_right(folder, source)) from error
+            raise _missing_right(folder, source) from error
         raise
     return confirm(folder, job, work_fd)
 
 
-def _missing_right(folder: HotFolder, source: Place) -> str:
+def _missing_right(folder: HotFolder, source: Place) -> PlaceUnavailable:
     where = f"{folder.settings.path}/{source.directory}"
-    with folder.below(source.directory) as fd:
-        sticky = os.fstat(fd).st_mode & stat.S_ISVTX
+    sticky = _is_sticky(folder, source)
     if sticky:
-        return f"{where} has the sticky bit, so only a photo's owner may take it out: chmod -t it"
-    return f"{where}: photos can't be taken out of it; give the daemon's user write and search rights there"
+        message = f"{where} has the sticky bit, so only a photo's owner may take it out: chmod -t it"
+    else:
+        message = f"{where}: photos can't be taken out of it; give the daemon's user write and search rights there"
+    if source.directory.startswith(f"{DROP}/"):
+        return TakingForbidden(message, sticky=sticky)
+    return PlaceUnavailable("no_permission", message)
+
+
+def _is_sticky(folder: HotFolder, source: Place) -> bool:
+    try:
+        with folder.below(source.directory) as fd:
+            return bool(os.fstat(fd).st_mode & stat.S_ISVTX)
+    except OSError:
+        return False  # it can't be opened any more: that right is missing
 
 
 def confirm(folder: HotFolder, job: Job, work_fd: int) -> Job:

@@ -77,11 +77,17 @@ class HotFolder:
         """
         with _sorted_errors():
             self._identities[""] = self._attach_root(str(self.settings.path), _PRIVATE, _MARKER, adopt)
-            for root in sorted(output_roots - {""}):
-                self._identities[root] = self._attach_root(root, "", _OUTPUT_MARKER, adopt)
+            self._identities = {"": self._identities[""]}
+            self.attach_outputs(output_roots, adopt=adopt)
             self._make_layout()
             self.probe()
             self._check_filing()
+
+    def attach_outputs(self, roots: frozenset[str], *, adopt: bool = False) -> None:
+        """The roots of unfinished jobs whose plan is older than today's configuration: they are still published to."""
+        with _sorted_errors():
+            for root in sorted(roots - self._identities.keys()):
+                self._identities[root] = self._attach_root(root, "", _OUTPUT_MARKER, adopt)
 
     @contextlib.contextmanager
     def root(self, root: str = "") -> Iterator[int]:
@@ -89,8 +95,7 @@ class HotFolder:
         with _sorted_errors():
             fd = self._open_root(root or str(self.settings.path))
         try:
-            known = self._identities[root]
-            now = _Identity.of(fd)
+            known, now = self._identity(root), _Identity.of(fd)
             if (now.device, now.inode) != (known.device, known.inode):
                 raise PlaceUnavailable(
                     "unreachable", f"{root or self.settings.path}: another directory stands there now"
@@ -119,7 +124,7 @@ class HotFolder:
     def directory(self, place: Place) -> Iterator[int]:
         """The directory of a place, made (with its final permissions) where it is missing."""
         path = f"{place.root or self.settings.path}/{place.directory}"
-        make = partial(self._make_directory, root_mode=self._identities[place.root].mode)
+        make = partial(self._make_directory, root_mode=self._identity(place.root).mode)
         with (
             self.root(place.root) as root_fd,
             _named(path),
@@ -139,7 +144,7 @@ class HotFolder:
             yield fd
 
     def file_rule(self, place: Place, dir_fd: int) -> permissions.Rule:
-        mode = self._identities[place.root].mode
+        mode = self._identity(place.root).mode
         return permissions.file_rule(self.settings.permissions, mode, permissions.has_default_acl(dir_fd))
 
     def report_mismatch(self, mismatch: str) -> None:
@@ -165,6 +170,12 @@ class HotFolder:
     def _free(self, root: str) -> Free:
         with self.root(root) as fd:
             return Free(root or str(self.settings.path), self.disk.free_bytes(fd))
+
+    def _identity(self, root: str) -> _Identity:
+        """Raises `PlaceUnavailable` for a root that was not attached."""
+        if root not in self._identities:
+            raise PlaceUnavailable("unreachable", f"{root or self.settings.path}: not attached; start the daemon again")
+        return self._identities[root]
 
     def _open_root(self, path: str) -> int:
         try:

@@ -61,6 +61,10 @@ class Below:
         directory, _, name = path.rpartition("/")
         return self._disk.lstat(self._directory(directory), name)
 
+    def directory_status(self, path: str) -> os.stat_result:
+        """Of the directory that `path` lies in."""
+        return os.fstat(self._directory(path.rpartition("/")[0]))
+
     @contextlib.contextmanager
     def open(self, path: str) -> Iterator[int]:
         """A descriptor for reading, closed at the end; never waits for a fifo or a lease."""

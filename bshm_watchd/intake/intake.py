@@ -1,7 +1,7 @@
 """From a name in drop/ to a settled, whole photo that is offered for claiming.
 
 One `Intake` a hot folder, on that folder's own thread. It starts no thread, takes no lock and never sleeps: each call
-does what is due, for about `BUDGET_SECONDS` at most where the file system answers at all, and says when to come again.
+does what is due, for about `timer.BUDGET_SECONDS` at most where the file system answers, and says when to come again.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
-from enum import Enum
 from stat import S_ISDIR
 
 from bshm_watchd.clock import Clock
@@ -21,24 +20,16 @@ from bshm_watchd.intake import rejections
 from bshm_watchd.intake.below import Below, Trouble, trouble
 from bshm_watchd.intake.complete import Verdict, inspect
 from bshm_watchd.intake.kinds import Sort, sort_path
+from bshm_watchd.intake.left import Left, Untakeable, why_closed
 from bshm_watchd.intake.probe import Writer, probe_writer
 from bshm_watchd.intake.scan import Scan, scan
 from bshm_watchd.intake.settle import Quiet, SettleTracker, Step
+from bshm_watchd.intake.timer import Timer
 from bshm_watchd.jobs import Problem, Stamp
 
-BUDGET_SECONDS = 0.5
 _CHUNK = 256
 _SCANS_APART_SECONDS = 1.0
 _REST_AFTER_SCAN = 10  # times the scan's own duration
-
-
-class Left(Enum):
-    """Why a file stays where it is and is not offered. It is looked at again, and taken once this is over."""
-
-    EMPTY = "it is empty"
-    HARD_LINKED = "it has another hard link: it may be somebody else's file"
-    UNREADABLE = "the daemon's user may not read it"
-    WRITTEN_IN_PLACE = "it was written under its own name, and only renamed files are taken (ready: rename)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,14 +59,15 @@ class Looked:
 
     next_due: float | None  # look again then at the latest; None: not before a hint or a scan
     scanned: bool  # whether this look walked the whole of drop/
-    waiting: int  # files not yet taken, settled ones included
+    waiting: int  # files not yet taken, settled ones included, and each directory that can't be looked into
     ready: int  # settled ones: `take` has something to judge
     oldest_first_seen: float | None  # of the waiting
-    left: int  # waiting ones that can't settle as they are
+    left: int  # waiting ones that can't be taken as they are, and each directory that can't be looked into
     other_files: int  # files in drop/ that are no photos, at the last scan
     unreadable: tuple[str, ...]  # directories of drop/ that can't be listed, at the last scan
     left_news: tuple[tuple[str, Left], ...] = ()
     other_news: tuple[tuple[str, int], ...] = ()  # directories where others were found, each told once
+    unreadable_news: tuple[tuple[str, Left], ...] = ()
 
 
 class Intake:
@@ -102,7 +94,9 @@ class Intake:
         self._tracker = SettleTracker(quiet, settings.settle_max_seconds, renamed_only=settings.ready == "rename")
         self._left: dict[str, Left] = {}
         self._left_news: list[tuple[str, Left]] = []
+        self._untakeable = Untakeable()
         self._told_others: set[str] = set()
+        self._told_unreadable: set[str] = set()
         self._scan = Scan()
         self._scan_wanted = False
         self._scan_allowed = float("-inf")
@@ -118,7 +112,7 @@ class Intake:
         `root_fd` is the open hot folder. A hint is a path below drop/, or None for *scan*. A scan that comes too
         early is made up for: `next_due` says when. Raises `OSError` when drop/ or the place fails; nothing is lost.
         """
-        timer = _Timer(self._clock, now)
+        timer = Timer(self._clock, now)
         self._scan_wanted |= scan
         with self._below(root_fd) as (drop_fd, below):
             self._hear(below, hints, now)
@@ -149,7 +143,7 @@ class Intake:
         except OSError as error:
             return trouble(error) is not Trouble.GONE
 
-    def _reconcile(self, drop_fd: int, timer: _Timer) -> None:
+    def _reconcile(self, drop_fd: int, timer: Timer) -> None:
         """Scan; names that are new are tracked, those that are missing are looked at before they are forgotten."""
         begun = timer.now()
         self._scan = scan(self._disk, drop_fd, self._tracker, others_too=self._others_too)
@@ -162,7 +156,7 @@ class Intake:
         self._tracker.add(self._scan.photos, now)
         self._scan.photos.clear()
 
-    def _observe_due(self, below: Below, timer: _Timer) -> None:
+    def _observe_due(self, below: Below, timer: Timer) -> None:
         while not timer.is_over() and (due := self._tracker.due(timer.now(), _CHUNK)):
             for path in sorted(due):  # one directory after another
                 self._observe(below, path, timer.now())
@@ -187,6 +181,8 @@ class Intake:
 
     def _ask_writer(self, below: Below, path: str, now: float) -> None:
         try:
+            if path in self._untakeable and self._is_untakeable(below, path, now):
+                return
             with below.open(path) as fd:
                 writer = self._probe(fd)
         except OSError as error:
@@ -195,23 +191,35 @@ class Intake:
         self._leave(path, None)
         self._tracker.probed(path, writer, now)
 
+    def _is_untakeable(self, below: Below, path: str, now: float) -> bool:
+        why = self._untakeable.still(path, self._tracker.stamp(path), below.directory_status(path), now)
+        if why is not None:
+            self._left[path] = why
+            self._tracker.set_aside(path, now)
+        return why is not None
+
     def _looked(self, now: float, scanned: bool) -> Looked:
-        tracker, others = self._tracker, self._scan.others
+        tracker, others, unreadable = self._tracker, self._scan.others, self._scan.unreadable
         dues = [tracker.next_due(now), self._scan_allowed if self._scan_wanted else None]
         left_news, self._left_news = tuple(self._left_news), []
         other_news = tuple((where, count) for where, count in others.items() if where not in self._told_others)
         self._told_others = set(others)
+        unreadable_news = tuple(
+            (where, why_closed(where)) for where in unreadable if where not in self._told_unreadable
+        )
+        self._told_unreadable = set(unreadable)
         return Looked(
             next_due=min((due for due in dues if due is not None), default=None),
             scanned=scanned,
-            waiting=tracker.waiting_count,
+            waiting=tracker.waiting_count + len(unreadable),
             ready=tracker.settled_count,
             oldest_first_seen=tracker.oldest_first_seen(),
-            left=len(self._left),
+            left=len(self._left) + len(unreadable),
             other_files=sum(others.values()),
-            unreadable=tuple(self._scan.unreadable),
+            unreadable=tuple(unreadable),
             left_news=left_news,
             other_news=other_news,
+            unreadable_news=unreadable_news,
         )
 
     # -- offering ------------------------------------------------------------------------------------------
@@ -222,7 +230,7 @@ class Intake:
         May return fewer although more are settled (`Looked.ready` tells): call again. An offer stays made until
         `taken` or `put_back`. Raises `OSError` when the place fails before the first offer.
         """
-        timer = _Timer(self._clock, now)
+        timer = Timer(self._clock, now)
         offers: list[Offer] = []
         with self._below(root_fd) as (_, below):
             while len(offers) < count and not timer.is_over():
@@ -241,11 +249,27 @@ class Intake:
     def taken(self, relative: str, now: float) -> None:
         """The claim worked, or found the file gone."""
         self._left.pop(relative, None)
+        self._untakeable.forget(relative)
         self._tracker.taken(relative, now)
 
     def put_back(self, relative: str, now: float) -> None:
         """The claim failed or was released to the same name: it starts to settle again."""
         self._tracker.restart(relative, now)
+
+    def set_aside(self, root_fd: int, relative: str, why: Left, now: float) -> None:
+        """The claim found that our rights don't take it out of its directory: told once, tried again now and then."""
+        if relative not in self._tracker:  # lost sight of meanwhile: a scan finds it again
+            return
+        with self._below(root_fd) as (_, below):
+            try:
+                rights = below.directory_status(relative)
+            except OSError as error:
+                self._stumble(relative, trouble(error), now)
+                return
+        if self._untakeable.add(relative, why, self._tracker.stamp(relative), rights, now):
+            self._left_news.append((relative, why))
+        self._left[relative] = why
+        self._tracker.set_aside(relative, now)
 
     def _offers(self, below: Below, path: str, now: float) -> list[Offer]:
         """The offer for one settled path, or none: then the tracker knows what comes next."""
@@ -311,6 +335,7 @@ class Intake:
 
     def _forget(self, path: str) -> None:
         self._left.pop(path, None)
+        self._untakeable.forget(path)
         self._tracker.forget(path)
 
 
@@ -323,18 +348,3 @@ def _path_of(hint: str | None) -> str:
 
 
 _LEFT_AFTER = {Step.EMPTY: Left.EMPTY, Step.IN_PLACE: Left.WRITTEN_IN_PLACE}
-
-
-class _Timer:
-    """`now` as it was passed in, moving on with the clock."""
-
-    def __init__(self, clock: Clock, now: float) -> None:
-        self._clock = clock
-        self._ahead = now - clock.monotonic()
-        self._end = now + BUDGET_SECONDS
-
-    def now(self) -> float:
-        return self._clock.monotonic() + self._ahead
-
-    def is_over(self) -> bool:
-        return self.now() >= self._end

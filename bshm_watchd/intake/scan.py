@@ -13,7 +13,7 @@ from bshm_watchd.intake.kinds import Sort, is_walked, sort_name
 _GONE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
 _UNREADABLE = (errno.EACCES, errno.EPERM)
 # A directory is opened from drop/ down, component by component: without an end, a malicious tree costs its square.
-_DEEPEST = 64
+DEEPEST = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,5 +68,5 @@ def _is_photo(name: str, others_too: bool) -> bool:
 
 def _walked(directories: list[str], found: Scan) -> list[str]:
     walked = [path for path in directories if is_walked(path.rsplit("/", 1)[-1])]
-    found.unreadable.extend(path for path in walked if path.count("/") >= _DEEPEST)
-    return [path for path in walked if path.count("/") < _DEEPEST]
+    found.unreadable.extend(path for path in walked if path.count("/") >= DEEPEST)
+    return [path for path in walked if path.count("/") < DEEPEST]

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from bshm_watchd.matting.runtime import Runtime
 
 
+_CLOSE_SECONDS = 10.0
+
+
 class BatcherClosed(ProgramEnding):
     """The batcher is closing: the photo was not matted and is not to blame."""
 
@@ -76,9 +79,11 @@ class Batcher:
     def __exit__(self, *_: object) -> None:
         """Waiting callers get `BatcherClosed`; batches in the model are finished first."""
         self._stop(BatcherClosed("the matting is closing"))
+        deadline = self._clock.monotonic() + _CLOSE_SECONDS
         for lane in self._lanes:
-            lane.join()
-        self._runtime.close()
+            lane.join(max(0.0, deadline - self._clock.monotonic()))
+        if not any(lane.is_alive() for lane in self._lanes):  # a batch that hangs keeps its runtime
+            self._runtime.close()
 
     def matte(self, photo: Photo) -> Alpha:
         """The photo's alpha at its own size. Blocks until it is there.

@@ -24,7 +24,7 @@ from pydantic import Field, ValidationError
 
 from bshm_watchd import logs
 from bshm_watchd.clock import Clock, SystemClock
-from bshm_watchd.errors import WatchdError
+from bshm_watchd.errors import PlaceUnavailable, ProgramEnding, WatchdError
 from bshm_watchd.events import Asked, Event
 from bshm_watchd.journal import Journal
 from bshm_watchd.ops.asking import (
@@ -198,7 +198,7 @@ class ControlServer:
             return from_journal(self._journal, arguments)
         except NoSuchJob as error:
             raise ControlError(str(error), EXIT_USAGE) from error
-        except sqlite3.Error as error:
+        except (sqlite3.Error, PlaceUnavailable, ProgramEnding) as error:
             raise ControlError(f"the journal can't be read: {error}; see the daemon's log", EXIT_BROKEN) from error
 
     def _from_main_thread(self, name: str, arguments: dict[str, Any]) -> dict[str, Any]:

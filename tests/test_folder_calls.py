@@ -1,0 +1,149 @@
+"""What is seen of a folder whose drop/ is moved away, or that has directories our rights don't reach."""
+
+from __future__ import annotations
+
+import os
+import queue
+from pathlib import Path
+
+import pytest
+
+from bshm_watchd.config import Limits
+from bshm_watchd.daemon import EXIT_FINE, EXIT_LEFT
+from bshm_watchd.delivery.render import cost_bytes
+from bshm_watchd.disk.ops import Disk
+from bshm_watchd.disk.owner import Owner
+from bshm_watchd.folder_calls import FolderCalls
+from bshm_watchd.folder_state import FolderMode
+from bshm_watchd.journal import Journal
+from tests.support import invariants
+from tests.support.clock import FakeClock
+from tests.support.studio import Studio
+from tests.support.trees import hot_folder
+
+
+@pytest.fixture
+def studio(tmp_path: Path) -> Studio:
+    return Studio(tmp_path)
+
+
+def test_photos_are_heard_of_in_a_drop_that_took_the_place_of_another(tmp_path: Path) -> None:
+    hints: queue.Queue[str | None] = queue.Queue()
+    clock, folder = FakeClock(), hot_folder(tmp_path, watch="events")
+    with Journal(tmp_path / "journal", clock) as journal:
+        us = Owner.this_process("us", clock.wall())
+        calls = FolderCalls(folder, Limits(min_free_mib=0), hints.put, journal, us, clock, cost_bytes)
+        assert calls.attach().events
+        drop = tmp_path / "hot" / "drop"
+        drop.rename(tmp_path / "hot" / "drop.old")
+        drop.mkdir()
+        (drop / "before.jpg").touch()
+        seen = calls.look(frozenset(), 9, scan=False)
+        assert (seen.looked.waiting, seen.events) == (1, True)
+        (drop / "after.jpg").touch()
+        while hints.get(timeout=10) != "after.jpg":
+            pass
+        assert not calls.look(frozenset(), 9, scan=False).looked.scanned
+        calls.detach()
+
+
+class _Guarded(Disk):
+    """A directory named `locked` gives nothing away (an `unlisted` one not even its names) until it is `open`."""
+
+    def __init__(self) -> None:
+        self.open = False
+        self.tries = 0
+
+    def open_directory(self, dir_fd: int, name: str) -> int:
+        if name == "unlisted" and not self.open:
+            raise PermissionError(13, "Permission denied", name)
+        return super().open_directory(dir_fd, name)
+
+    def replace(self, from_fd: int, name: str, to_fd: int, new_name: str) -> None:
+        if os.readlink(f"/proc/self/fd/{from_fd}").endswith("drop/locked") and not self.open:
+            self.tries += 1
+            raise PermissionError(13, "Permission denied", name)
+        super().replace(from_fd, name, to_fd, new_name)
+
+
+def _told(caplog: pytest.LogCaptureFixture, event: str) -> list[dict[str, str]]:
+    return [record.fields for record in caplog.records if record.getMessage() == event]  # type: ignore[attr-defined]
+
+
+def test_a_directory_that_cannot_be_listed_is_told_once_and_is_not_an_empty_one(
+    studio: Studio, caplog: pytest.LogCaptureFixture
+) -> None:
+    studio.drop("unlisted/a.png")
+    studio.drop("b.png")
+    assert studio.run(_Guarded()) == EXIT_LEFT
+    assert studio.tree("results") == ["b.png"]
+    [told] = _told(caplog, "a directory is left in drop")
+    assert told["directory"] == "unlisted"
+    assert "read, write and search rights" in told["why"]
+
+
+def test_a_directory_that_lies_too_deep_is_told_once_and_is_not_an_empty_one(
+    studio: Studio, caplog: pytest.LogCaptureFixture
+) -> None:
+    studio.drop("/".join(["d"] * 70) + "/a.png")
+    assert studio.run() == EXIT_LEFT
+    [told] = _told(caplog, "a directory is left in drop")
+    assert "directories deep" in told["why"]
+
+
+def test_status_counts_a_directory_that_cannot_be_listed_until_it_can_be(studio: Studio) -> None:
+    studio.drop("unlisted/a.png")
+    disk = _Guarded()
+    with studio.start(disk) as running:
+        running.run(until=lambda: running.state.left > 0)
+        assert (running.state.waiting, running.state.left) == (1, 1)
+        disk.open = True
+        assert running.run() == EXIT_FINE
+    invariants.check(studio)
+
+
+def test_photos_that_cannot_be_taken_out_of_their_directory_hold_nobody_up(
+    studio: Studio, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name in ("locked/a.png", "locked/b.png", "other/c.png", "d.png"):
+        studio.drop(name)
+    disk, modes = _Guarded(), set()
+
+    def note() -> bool:
+        modes.add(running.state.mode)
+        return False
+
+    with studio.start(disk) as running:
+        assert running.run(until=note) == EXIT_LEFT
+    assert modes == {FolderMode.STARTING, FolderMode.WATCHING}
+    assert studio.tree("results") == ["d.png", "other/c.png"]
+    assert studio.tree("drop") == ["locked/a.png", "locked/b.png"]
+    assert list((studio.hot / ".bshm" / "work").iterdir()) == []
+    told = {fields["photo"]: fields["why"] for fields in _told(caplog, "left in drop")}
+    assert sorted(told) == ["locked/a.png", "locked/b.png"]
+    assert "write and search rights" in told["locked/a.png"]
+    assert disk.tries == len(_told(caplog, "left in drop")) == 2
+
+
+def test_a_photo_is_taken_once_its_directory_gives_it_away(studio: Studio) -> None:
+    studio.drop("locked/a.png")
+    disk = _Guarded()
+    with studio.start(disk) as running:
+        running.run(until=lambda: running.state.left > 0)
+        disk.open = True
+        (studio.hot / "drop" / "locked").chmod(0o775)
+        assert running.run() == EXIT_FINE
+    assert studio.tree("results") == ["locked/a.png"]
+    invariants.check(studio)
+
+
+def test_rights_that_no_mode_shows_are_found_by_trying_and_told_once(
+    studio: Studio, caplog: pytest.LogCaptureFixture
+) -> None:
+    studio.drop("locked/a.png")
+    disk = _Guarded()
+    with studio.start(disk, once=None) as running:
+        running.run(until=lambda: disk.tries == 2)
+        disk.open = True
+        running.run(until=lambda: studio.tree("results") == ["locked/a.png"])
+    assert len(_told(caplog, "left in drop")) == 1
