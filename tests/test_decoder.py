@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
+import math
 import os
 import select
 import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -17,7 +20,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from bshm_watchd.errors import RejectedPhoto
+from bshm_watchd.matting.decode_child import Parts
 from bshm_watchd.matting.decoder import ChildDecoder, DecoderClosed, DecoderDied, map_photo
+from bshm_watchd.metadata import MAX_EXIF_BYTES, MAX_ICC_BYTES, Metadata
 from tests.support.decoders import InProcessDecoder, decode, decode_children, holding
 
 PICTURE = np.random.default_rng(3).integers(0, 256, (40, 30, 3), np.uint8)
@@ -53,6 +58,7 @@ def test_a_decode_that_takes_too_long_is_stopped_and_the_next_one_works() -> Non
 
 def test_a_child_that_died_while_idle_costs_no_photo() -> None:
     with ChildDecoder(1, 10_000, 30) as decoder:
+        decode(decoder, PNG)
         (idle,) = decode_children()
         os.kill(idle, signal.SIGKILL)
         os.waitid(os.P_PID, idle, os.WEXITED | os.WNOWAIT)
@@ -105,6 +111,7 @@ def test_closing_wakes_the_one_at_work_and_those_that_wait() -> None:
 
     threads = [threading.Thread(target=try_decode) for _ in range(3)]
     with ChildDecoder(1, 10_000, 30) as decoder:
+        decode(decoder, PNG)
         os.kill(decode_children()[0], signal.SIGSTOP)
         for thread in threads:
             thread.start()
@@ -114,7 +121,8 @@ def test_closing_wakes_the_one_at_work_and_those_that_wait() -> None:
 
 
 def test_children_do_not_get_the_terminals_interrupt() -> None:
-    with ChildDecoder(1, 10_000, 30):
+    with ChildDecoder(1, 10_000, 30) as decoder:
+        decode(decoder, PNG)
         assert os.getsid(decode_children()[0]) != os.getsid(0)
 
 
@@ -155,23 +163,86 @@ def ended(pid: int, within_seconds: float) -> bool:
 
 @pytest.mark.parametrize(("claimed", "there"), [((10, 10), 299), ((10, 10), 301), ((0, 10), 0), ((200, 200), 120_000)])
 def test_a_child_that_lies_about_the_size_ends_no_daemon(claimed: tuple[int, int], there: int) -> None:
-    target = os.memfd_create("pixels", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
-    try:
-        os.ftruncate(target, there)
-        with pytest.raises(DecoderDied, match="another size"):
-            map_photo(target, *claimed, max_pixels=10_000)
-    finally:
-        os.close(target)
+    with shared(bytes(there)) as target, pytest.raises(DecoderDied, match="another size"):
+        map_photo(target, *claimed, 10_000, Parts().pack())
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        Parts(opacity=100),
+        Parts(icc=1),
+        Parts(exif=1),
+        Parts(exif_without_gps=1),
+        Parts(opacity=100, icc=5, exif=5, exif_without_gps=6),
+    ],
+)
+def test_a_child_that_lies_about_the_length_of_a_part_ends_no_daemon(parts: Parts) -> None:
+    with shared(bytes(300 + 115)) as target, pytest.raises(DecoderDied, match="another size"):
+        map_photo(target, 10, 10, 10_000, parts.pack())
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        Parts(opacity=99),
+        Parts(opacity=101),
+        Parts(opacity=2**64 - 300),
+        Parts(icc=MAX_ICC_BYTES + 1),
+        Parts(exif=MAX_EXIF_BYTES + 1),
+        Parts(exif_without_gps=MAX_EXIF_BYTES + 1),
+        Parts(pages=0),
+        Parts(across_dpi=math.nan, down_dpi=300),
+        Parts(across_dpi=300, down_dpi=math.nan),
+        Parts(across_dpi=math.inf, down_dpi=math.inf),
+        Parts(across_dpi=-300, down_dpi=-300),
+        Parts(across_dpi=300, down_dpi=0),
+        Parts(across_dpi=0, down_dpi=300),
+        Parts(across_dpi=0.5, down_dpi=300),
+        Parts(across_dpi=100_001, down_dpi=300),
+    ],
+    ids=str,
+)
+def test_parts_that_cannot_be_are_not_believed(parts: Parts) -> None:
+    lengths = 300 + parts.opacity % 2**20 + parts.icc + parts.exif + parts.exif_without_gps
+    with shared(bytes(lengths)) as target, pytest.raises(DecoderDied, match="makes no sense"):
+        map_photo(target, 10, 10, 10_000, parts.pack())
+
+
+@pytest.mark.parametrize("packed", [b"", b"x", Parts().pack()[:-1], Parts().pack() + b"x"])
+def test_an_answer_of_another_length_is_not_believed(packed: bytes) -> None:
+    with shared(bytes(300)) as target, pytest.raises(DecoderDied, match="makes no sense"):
+        map_photo(target, 10, 10, 10_000, packed)
+
+
+def test_the_parts_are_told_apart() -> None:
+    whole = b"\1" * 300 + b"\2" * 100 + b"profile" + b"exif+gps" + b"exif"
+    parts = Parts(opacity=100, icc=7, exif=8, exif_without_gps=4, pages=3, across_dpi=300, down_dpi=150)
+    with shared(whole) as target:
+        photo = map_photo(target, 10, 10, 10_000, parts.pack())
+        assert (photo.pixels == 1).all()
+        assert photo.opacity is not None
+        assert (photo.opacity == 2).all()
+        assert photo.metadata == Metadata(b"profile", b"exif+gps", b"exif", (300, 150), 3)
 
 
 def test_the_pixels_cannot_be_taken_away_later() -> None:
-    target = os.memfd_create("pixels", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
-    try:
-        os.ftruncate(target, 300)
-        photo = map_photo(target, 10, 10, max_pixels=10_000)
+    with shared(bytes(400)) as target:
+        photo = map_photo(target, 10, 10, 10_000, Parts(opacity=100).pack())
         with pytest.raises(PermissionError):
             os.ftruncate(target, 0)
         assert photo.pixels.sum() == 0
+        assert photo.opacity is not None
+        assert photo.opacity.sum() == 0
+
+
+@contextlib.contextmanager
+def shared(content: bytes) -> Iterator[int]:
+    """A file in memory as a child leaves it behind."""
+    target = os.memfd_create("pixels", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+    try:
+        os.write(target, content)
+        yield target
     finally:
         os.close(target)
 

@@ -69,7 +69,7 @@ def test_a_file_swapped_for_a_link_is_not_followed(make: Make, tmp_path: Path) -
 
 def test_what_is_no_photo_inside_is_rejected_at_its_first_settle(make: Make) -> None:
     folder = make()
-    folder.put("a.jpg", b"RIFF\x24\0\0\0WEBPVP8 ")
+    folder.put("a.jpg", b"RIFF\x24\0\0\0WAVEfmt ")
     folder.put("b.png", jpeg())
     found = {offer.relative: offer.rejection and offer.rejection.reason for offer in folder.settle()}
     assert found == {"a.jpg": "not_a_photo", "b.png": None}

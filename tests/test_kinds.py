@@ -4,10 +4,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bshm_watchd.intake.kinds import Sort, is_walked, natural_key, sort_name, sort_path
+from bshm_watchd.intake.kinds import KINDS, Sort, is_walked, natural_key, sort_name, sort_path
+
+NAMES = ["a.jpg", "a.JPG", "a.jpeg", "a.JpEg", "a.jpe", "a.jfif", "a.png", "a b.c.PNG", "é.jpg", "\udce9.jpg",
+         "a.webp", "a.WebP", "a.tif", "a.TIFF"]  # fmt: skip
 
 
-@pytest.mark.parametrize("name", ["a.jpg", "a.JPG", "a.jpeg", "a.JpEg", "a.png", "a b.c.PNG", "é.jpg", "\udce9.jpg"])
+@pytest.mark.parametrize("name", NAMES)
 def test_a_photo_name_is_a_candidate(name: str) -> None:
     assert sort_name(name) is Sort.CANDIDATE
 
@@ -36,9 +39,31 @@ def test_somebodys_temporary_is_ignored(name: str) -> None:
     assert sort_name(name) is Sort.IGNORED
 
 
-@pytest.mark.parametrize("name", ["a.cr3", "a.heic", "a.xmp", "a.psd", "a.mp4", "a", "jpg", "a.jpg~", "a.jpgx", "part"])
+@pytest.mark.parametrize(
+    "name", ["a.cr3", "a.heic", "a.xmp", "a.psd", "a.mp4", "a.gif", "a.dng", "a", "jpg", "a.jpg~", "a.jpgx", "part"]
+)
 def test_other_kinds_are_left(name: str) -> None:
     assert sort_name(name) is Sort.OTHER
+
+
+@pytest.mark.parametrize(
+    ("head", "name"),
+    [
+        (b"\xff\xd8\xff\xe0", "jpeg"),
+        (b"\x89PNG\r\n\x1a\n", "png"),
+        (b"RIFF\xff\xff\xff\xffWEBPVP8 ", "webp"),
+        (b"II*\0", "tiff"),
+        (b"MM\0*", "tiff"),
+        (b"II+\0", "tiff"),
+        (b"MM\0+", "tiff"),
+        (b"RIFF\0\0\0\0WAVE", None),
+        (b"II\0*", None),
+        (b"\x89PNG\n\x1a\n", None),
+        (b"RIFF\0\0\0\0WEB", None),
+    ],
+)
+def test_the_first_bytes_say_the_kind(head: bytes, name: str | None) -> None:
+    assert [kind.name for kind in KINDS if kind.begins(head)] == ([name] if name else [])
 
 
 @pytest.mark.parametrize(("name", "walked"), [("wedding", True), ("@eaDir", False), (".Trash", False), ("a.jpg", True)])

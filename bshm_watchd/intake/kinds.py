@@ -15,16 +15,35 @@ class Sort(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A photo format: the extensions people give it (lower case) and the bytes it starts with."""
+    """A photo format: its name for people, the extensions they give it (lower case), and how its files begin.
+
+    `magics`: any of them; `unfixed`: places in them where any byte may stand.
+    """
 
     name: str
+    label: str
     extensions: tuple[str, ...]
-    magic: bytes
+    magics: tuple[bytes, ...]
+    unfixed: range = range(0)
+
+    def begins(self, head: bytes) -> bool:
+        """Whether a file that begins with `head` is of this kind."""
+        return any(len(head) >= len(magic) and self._agree(head, magic) for magic in self.magics)
+
+    def may_begin(self, written: bytes) -> bool:
+        """Whether `written` and more bytes could make a file of this kind."""
+        return any(len(written) <= len(magic) and self._agree(written, magic) for magic in self.magics)
+
+    def _agree(self, head: bytes, magic: bytes) -> bool:
+        pairs = enumerate(zip(head, magic, strict=False))
+        return all(place in self.unfixed or byte == expected for place, (byte, expected) in pairs)
 
 
 KINDS = (
-    Kind("jpeg", (".jpg", ".jpeg"), b"\xff\xd8\xff"),
-    Kind("png", (".png",), b"\x89PNG\r\n\x1a\n"),
+    Kind("jpeg", "JPEG", (".jpg", ".jpeg", ".jpe", ".jfif"), (b"\xff\xd8\xff",)),
+    Kind("png", "PNG", (".png",), (b"\x89PNG\r\n\x1a\n",)),
+    Kind("webp", "WebP", (".webp",), (b"RIFF\0\0\0\0WEBP",), unfixed=range(4, 8)),
+    Kind("tiff", "TIFF", (".tif", ".tiff"), (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")),
 )
 
 _EXTENSIONS = tuple(extension for kind in KINDS for extension in kind.extensions)

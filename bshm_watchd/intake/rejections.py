@@ -7,7 +7,7 @@ from bshm_watchd.intake.complete import Inspection, Verdict
 from bshm_watchd.intake.kinds import KINDS
 from bshm_watchd.jobs import Problem
 
-_KNOWN = " or ".join(kind.name.upper() for kind in KINDS)
+_KNOWN = ", ".join(kind.label for kind in KINDS[:-1]) + f" or {KINDS[-1].label}"
 _EXTENSIONS = " ".join(extension for kind in KINDS for extension in kind.extensions)
 
 
@@ -24,6 +24,15 @@ def too_many_bytes(size_bytes: int, limits: Limits) -> Problem | None:
         return None
     message = f"the file has {size_bytes >> 20} MiB, more than the {limits.max_file_mib} MiB allowed here"
     return Problem("too_large", message, "drop a smaller export, or have limits.max_file_mib raised")
+
+
+def too_much_memory(width: int, height: int, cost_bytes: int, limits: Limits) -> Problem:
+    return Problem(
+        "too_large",
+        f"the photo ({width} x {height} pixels) needs {cost_bytes >> 20} MiB of memory, "
+        f"{limits.in_flight_mib} MiB are allowed",
+        "make the photo smaller, or ask your administrator to raise limits.in_flight_mib",
+    )
 
 
 def by_structure(found: Inspection, limits: Limits) -> Problem | None:

@@ -3,8 +3,8 @@
 Protocol, one packet each way on the SEQPACKET socket FD (see `REQUEST` and `REPLY`):
 
     parent -> child   size of the original in bytes, with two descriptors: the original (read), an empty memfd (write)
-    child -> parent   status, height, width, then a short detail text
-                      status 0: the memfd now holds height x width x 3 bytes of upright RGB; else an index of REASONS
+    child -> parent   status, height, width; status 0: the memfd now holds one part behind the other, as `Parts` says;
+                      else an index of REASONS, then a short detail text
 
 The child trusts nothing it reads and the parent trusts nothing the child says. The end of the socket ends the child.
 """
@@ -19,18 +19,46 @@ import signal
 import socket
 import struct
 import sys
-from typing import TYPE_CHECKING
+import warnings
+from dataclasses import astuple, dataclass
+from typing import TYPE_CHECKING, ClassVar, Self
 
 if TYPE_CHECKING:
+    from bshm_watchd.matting.decoding import Decoded
     from bshm_watchd.matting.photo import Pixels
 
 REQUEST = struct.Struct("<Q")
 REPLY = struct.Struct("<BII")
 DECODED = 0
-REASONS = ("", "broken", "too_large", "not_a_photo")
+REASONS = ("", "broken", "too_large", "not_a_photo", "unsupported")
 PACKET_BYTES = 512
 
 _PR_SET_PDEATHSIG = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """How long each part in the memfd is, in their order: height x width x 3 bytes of upright RGB, then `opacity`
+    (height x width bytes, or none), then the metadata's blocks. Both resolutions are 0 where there is none.
+    """
+
+    opacity: int = 0
+    icc: int = 0
+    exif: int = 0
+    exif_without_gps: int = 0
+    pages: int = 1
+    across_dpi: float = 0
+    down_dpi: float = 0
+
+    LAYOUT: ClassVar = struct.Struct("<QIIIIdd")
+
+    def pack(self) -> bytes:
+        return self.LAYOUT.pack(*astuple(self))
+
+    @classmethod
+    def unpack(cls, packed: bytes) -> Self:
+        """Raises `struct.error` on another length than `pack` gives."""
+        return cls(*cls.LAYOUT.unpack(packed))
 
 
 def main(arguments: list[str]) -> None:
@@ -75,11 +103,39 @@ def _decode(source_fd: int, target_fd: int, size_bytes: int, max_pixels: int) ->
         if size_bytes == 0:
             raise Refused("not_a_photo", "the file is empty")
         content = memoryview(mmap.mmap(source_fd, size_bytes, prot=mmap.PROT_READ))
-        decode_picture(content, max_pixels, allocate)
+        decoded = decode_picture(content, max_pixels, allocate)
     except Refused as refused:
         status = REASONS.index(refused.reason)
-        return REPLY.pack(status, refused.height, refused.width) + refused.detail.encode()
-    return REPLY.pack(DECODED, *size)
+        return REPLY.pack(status, refused.height, refused.width) + refused.detail.encode(errors="replace")
+    parts = _append(target_fd, math.prod(size) * 3, decoded)
+    return REPLY.pack(DECODED, *size) + parts.pack()
+
+
+def _append(target_fd: int, offset: int, decoded: Decoded) -> Parts:
+    """Write what there is besides the pixels behind them."""
+    metadata = decoded.metadata
+    opacity = b"" if decoded.opacity is None else decoded.opacity.data
+    across_dpi, down_dpi = metadata.dpi or (0, 0)
+    parts = Parts(
+        math.prod(decoded.opacity.shape) if decoded.opacity is not None else 0,
+        len(metadata.icc),
+        len(metadata.exif),
+        len(metadata.exif_without_gps),
+        metadata.pages,
+        across_dpi,
+        down_dpi,
+    )
+    for part in (opacity, metadata.icc, metadata.exif, metadata.exif_without_gps):
+        offset = _write(target_fd, memoryview(part).cast("B"), offset)
+    return parts
+
+
+def _write(target_fd: int, block: memoryview, offset: int) -> int:
+    """The offset behind it."""
+    while block:
+        written = os.pwrite(target_fd, block, offset)
+        block, offset = block[written:], offset + written
+    return offset
 
 
 def _shared_pixels(target_fd: int, height: int, width: int) -> Pixels:
@@ -95,6 +151,7 @@ def _load_codecs(max_pixels: int) -> None:
     from bshm_watchd.matting import decoding
 
     decoding.open_cv(max_pixels)
+    warnings.simplefilter("ignore")  # about damaged metadata, which is no reason to refuse or to speak
 
 
 def _die_with_the_parent() -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import itertools
 import mmap
 import os
 import queue
 import signal
 import socket
+import struct
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -16,20 +18,23 @@ from dataclasses import dataclass, field
 from typing import Protocol, Self
 
 from bshm_watchd.errors import ProgramEnding, RejectedPhoto, WatchdError
-from bshm_watchd.matting.decode_child import DECODED, PACKET_BYTES, REASONS, REPLY, REQUEST
+from bshm_watchd.matting.decode_child import DECODED, PACKET_BYTES, REASONS, REPLY, REQUEST, Parts
 from bshm_watchd.matting.photo import Photo
+from bshm_watchd.metadata import MAX_EXIF_BYTES, MAX_ICC_BYTES, Metadata
 
 _PHOTOS_PER_CHILD = 500
 _SEALS = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW
 _LAST_WORDS_BYTES = 2000
+_MAX_DPI = 100_000
 
 
 class Decoder(Protocol):
     def decode(self, source_fd: int, size_bytes: int) -> Photo:
         """Decode the photo that `source_fd` holds from offset 0 on, whatever its file offset; it stays open.
 
-        Returns upright 8-bit RGB, read-only. Callable from any thread; blocks until a decoder is free.
-        Raises `RejectedPhoto` (reasons `broken`, `too_large`, `not_a_photo`) when the photo is at fault,
+        Returns upright 8-bit RGB, read-only, with what a result takes over besides. Callable from any thread; blocks
+        until a decoder is free.
+        Raises `RejectedPhoto` (reasons `broken`, `too_large`, `not_a_photo`, `unsupported`) when the photo is at fault,
         `DecoderDied` when the attempt ended without an answer, `OSError` when the machine has no descriptor or
         memory left. Whatever was raised, the next call works. The same bytes give the same answer.
         """
@@ -141,7 +146,7 @@ class ChildDecoder:
         if status != DECODED:
             detail = "".join(c for c in reply[REPLY.size :].decode(errors="replace") if c.isprintable())
             raise rejection(REASONS[status], height, width, self._max_pixels, detail)
-        return map_photo(target_fd, height, width, self._max_pixels)
+        return map_photo(target_fd, height, width, self._max_pixels, reply[REPLY.size :])
 
 
 def rejection(reason: str, height: int, width: int, max_pixels: int, detail: str) -> RejectedPhoto:
@@ -165,12 +170,16 @@ _REJECTIONS = {
     ),
     "not_a_photo": (
         "The file is not a photo of a known kind ({detail}), whatever its name says.",
-        "Save it as JPEG or PNG and drop it again.",
+        "Save it as JPEG, PNG, WebP or TIFF and drop it again.",
+    ),
+    "unsupported": (
+        "The photo is stored in a way that cannot be read here ({detail}).",
+        "Open it in an image editor, save it as a JPEG, a PNG or a TIFF of 8 bits, and drop that.",
     ),
 }
 
 
-def map_photo(target_fd: int, height: int, width: int, max_pixels: int) -> Photo:
+def map_photo(target_fd: int, height: int, width: int, max_pixels: int, packed_parts: bytes) -> Photo:
     """Map what the child wrote, without a copy; it is unmapped when the last array on it dies.
 
     Sealed first and measured then: a child that lies about the size, or shrinks the file later, would otherwise
@@ -178,13 +187,38 @@ def map_photo(target_fd: int, height: int, width: int, max_pixels: int) -> Photo
     """
     import numpy as np
 
-    size_bytes = height * width * 3
+    parts = _believed(packed_parts, height, width)
+    pixel_bytes = height * width * 3
+    lengths = (parts.opacity, parts.icc, parts.exif, parts.exif_without_gps)
     fcntl.fcntl(target_fd, fcntl.F_ADD_SEALS, _SEALS)
-    if not 0 < height * width <= max_pixels or os.fstat(target_fd).st_size != size_bytes:
+    if not 0 < height * width <= max_pixels or os.fstat(target_fd).st_size != pixel_bytes + sum(lengths):
         raise DecoderDied("the decoding process gave another size than it said")
     flags = mmap.MAP_SHARED | mmap.MAP_POPULATE
-    pixels = mmap.mmap(target_fd, size_bytes, flags=flags, prot=mmap.PROT_READ)
-    return Photo(np.frombuffer(pixels, np.uint8).reshape(height, width, 3))
+    shared = memoryview(mmap.mmap(target_fd, pixel_bytes + sum(lengths), flags=flags, prot=mmap.PROT_READ))
+    pixels = np.frombuffer(shared[:pixel_bytes], np.uint8).reshape(height, width, 3)
+    ends = [pixel_bytes + sum(lengths[:count]) for count in range(len(lengths) + 1)]
+    opacity, *blocks = (shared[begin:end] for begin, end in itertools.pairwise(ends))
+    metadata = _metadata(parts, *map(bytes, blocks))
+    return Photo(pixels, np.frombuffer(opacity, np.uint8).reshape(height, width) if opacity else None, metadata)
+
+
+def _believed(packed: bytes, height: int, width: int) -> Parts:
+    """The parts as the child says they are, where that can be. Raises `DecoderDied`."""
+    try:
+        parts = Parts.unpack(packed)
+    except struct.error as error:
+        raise DecoderDied("the decoding process gave an answer that makes no sense") from error
+    bounded = parts.icc <= MAX_ICC_BYTES and max(parts.exif, parts.exif_without_gps) <= MAX_EXIF_BYTES
+    resolutions = parts.across_dpi, parts.down_dpi
+    device = resolutions == (0, 0) or all(1 <= dpi <= _MAX_DPI for dpi in resolutions)  # no NaN passes this
+    if not bounded or not device or not parts.pages or parts.opacity not in (0, height * width):
+        raise DecoderDied("the decoding process gave an answer that makes no sense")
+    return parts
+
+
+def _metadata(parts: Parts, icc: bytes, exif: bytes, exif_without_gps: bytes) -> Metadata:
+    dpi = (parts.across_dpi, parts.down_dpi) if parts.across_dpi else None
+    return Metadata(icc, exif, exif_without_gps, dpi, parts.pages)
 
 
 @dataclass(slots=True)

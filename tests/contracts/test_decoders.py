@@ -16,6 +16,7 @@ from PIL import Image, ImageOps
 from bshm_watchd.errors import RejectedPhoto
 from bshm_watchd.matting.decoder import ChildDecoder, Decoder
 from tests.support.decoders import InProcessDecoder, decode
+from tests.support.icc import SRGB
 
 MAX_PIXELS = 200_000
 RNG = np.random.default_rng(7)
@@ -100,15 +101,58 @@ def test_any_8_bit_png_becomes_rgb_with_its_colours_as_stored(decoder: Decoder, 
 
 def test_colours_under_full_transparency_stay(decoder: Decoder) -> None:
     clear = np.dstack([COLOURS, np.zeros_like(GREY)])
-    assert np.array_equal(decode(decoder, written(Image.fromarray(clear), "PNG")).pixels, COLOURS)
+    photo = decode(decoder, written(Image.fromarray(clear), "PNG"))
+    assert np.array_equal(photo.pixels, COLOURS)
+    assert photo.opacity is not None
+    assert not photo.opacity.any()
+
+
+def test_no_opacity_is_given_where_nothing_is_transparent(decoder: Decoder) -> None:
+    opaque = Image.fromarray(COLOURS).convert("RGBA")
+    assert decode(decoder, written(opaque, "PNG")).opacity is None
+    assert decode(decoder, png()).opacity is None
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_the_opacity_is_turned_with_the_pixels(decoder: Decoder, orientation: int) -> None:
+    image = Image.fromarray(np.dstack([COLOURS, GREY]))
+    content = written(image, "PNG", exif=turned(orientation))
+    photo = decode(decoder, content)
+    upright = np.asarray(ImageOps.exif_transpose(Image.open(io.BytesIO(content))))
+    assert np.array_equal(photo.opacity, upright[:, :, 3])
+    assert np.array_equal(photo.pixels, upright[:, :, :3])
+
+
+def test_what_a_result_takes_over_comes_with_the_pixels(decoder: Decoder) -> None:
+    exif = turned(6)
+    exif[0x013B], exif[0x011A], exif[0x011B], exif[0x0128] = "Ann", 300.0, 150.0, 2
+    exif.get_ifd(0x8825)[1] = "N"
+    found = decode(decoder, jpeg(exif=exif, icc_profile=SRGB)).metadata
+    assert found.icc == SRGB
+    assert found.dpi == (150, 300)
+    assert read_back(found.exif) == read_back(found.exif_without_gps) | {0x8825: {1: "N"}}
+    assert read_back(found.exif)[0x013B] == "Ann"
+    assert read_back(found.exif)[0x0112] == 1
+
+
+def read_back(block: bytes) -> dict[int, object]:
+    exif = Image.Exif()
+    exif.load(block)
+    return dict(exif) | {tag: exif.get_ifd(tag) for tag in exif if tag == 0x8825}
 
 
 @pytest.mark.parametrize("channels", [1, 3, 4])
-def test_a_16_bit_png_keeps_its_high_bytes(decoder: Decoder, channels: int) -> None:
+def test_16_bits_are_rounded_to_8(decoder: Decoder, channels: int) -> None:
     stored = RNG.integers(0, 65536, (300, 21, channels), np.uint16)
     pixels = decode(decoder, cv2.imencode(".png", stored)[1].tobytes()).pixels
-    high = (stored >> 8).astype(np.uint8)
-    assert np.array_equal(pixels, np.repeat(high, 3, axis=2) if channels == 1 else high[:, :, 2::-1])
+    nearest = np.rint(stored / 257).astype(np.uint8)
+    assert np.array_equal(pixels, np.repeat(nearest, 3, axis=2) if channels == 1 else nearest[:, :, 2::-1])
+
+
+def test_every_level_of_16_bits_is_rounded_to_its_nearest(decoder: Decoder) -> None:
+    levels = np.arange(65536, dtype=np.uint16).reshape(256, 256)
+    pixels = decode(decoder, cv2.imencode(".png", levels)[1].tobytes()).pixels
+    assert np.array_equal(pixels[:, :, 1], np.rint(levels / 257))
 
 
 @pytest.mark.parametrize("mode", ["L", "CMYK"])
@@ -122,10 +166,11 @@ def test_a_progressive_jpeg_and_bytes_after_its_end_are_fine(decoder: Decoder) -
 
 
 @pytest.mark.parametrize("share", [0.02, 0.1, 0.5, 0.9, 0.99])
-@pytest.mark.parametrize("kind", ["jpeg", "png", "cmyk"])
+@pytest.mark.parametrize("kind", ["jpeg", "png", "cmyk", "webp", "tiff"])
 def test_a_file_without_its_end_is_broken_not_grey(decoder: Decoder, kind: str, share: float) -> None:
     ink = written(Image.fromarray(COLOURS).convert("CMYK"), "JPEG")
-    content = {"jpeg": jpeg(), "png": png(), "cmyk": ink}[kind]
+    whole, picture = {"jpeg": jpeg(), "png": png(), "cmyk": ink}, Image.fromarray(COLOURS)
+    content = whole.get(kind) or written(picture, kind)
     error = rejected(decoder, content[: max(16, int(len(content) * share))])
     assert error.reason == "broken"
     assert error.what_to_do.startswith("Copy it again")
@@ -167,16 +212,21 @@ def test_the_limit_itself_is_allowed(decoder: Decoder) -> None:
     assert rejected(decoder, written(Image.fromarray(too_wide), "JPEG")).reason == "too_large"
 
 
-@pytest.mark.parametrize("content", [b"", b"hello", bytes(5000), b"GIF89a" + bytes(100), b"%PDF-1.7", b"\xff\xd8"])
+@pytest.mark.parametrize(
+    "content", [b"", b"hello", bytes(5000), b"GIF89a" + bytes(100), b"%PDF-1.7", b"\xff\xd8", b"RIFF\4\0\0\0AVI "]
+)
 def test_what_is_no_photo_is_said_to_be_none(decoder: Decoder, content: bytes) -> None:
     error = rejected(decoder, content)
     assert error.reason == "not_a_photo"
-    assert "JPEG or PNG" in error.what_to_do
+    assert "JPEG, PNG, WebP or TIFF" in error.what_to_do
 
 
 def test_the_pixels_cannot_be_written(decoder: Decoder) -> None:
+    photo = decode(decoder, written(Image.fromarray(np.dstack([COLOURS, GREY])), "PNG"))
     with pytest.raises(ValueError, match="read-only"):
-        decode(decoder, png()).pixels[0, 0, 0] = 1
+        photo.pixels[0, 0, 0] = 1
+    with pytest.raises(ValueError, match="read-only"):
+        photo.opacity[0, 0] = 1
 
 
 def test_pixels_outlive_later_photos(decoder: Decoder) -> None:

@@ -36,12 +36,14 @@ class InProcessDecoder:
             if size_bytes == 0:
                 raise Refused("not_a_photo", "the file is empty")
             content = memoryview(mmap.mmap(source_fd, size_bytes, prot=mmap.PROT_READ))
-            decode_picture(content, self._max_pixels, allocate)
+            decoded = decode_picture(content, self._max_pixels, allocate)
         except Refused as refused:
             reason, height, width = refused.reason, refused.height, refused.width
             raise rejection(reason, height, width, self._max_pixels, refused.detail) from None
-        made[0].flags.writeable = False
-        return Photo(made[0])
+        for plane in (made[0], decoded.opacity):
+            if plane is not None:
+                plane.flags.writeable = False
+        return Photo(made[0], decoded.opacity, decoded.metadata)
 
 
 @contextlib.contextmanager
