@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 # What some tests run, by the Debian package that brings it; where it can't be had those tests say why they skip.
-DEBIAN_PACKAGES := acl
+DEBIAN_PACKAGES := acl pngcheck
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help

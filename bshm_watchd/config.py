@@ -9,46 +9,28 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 
 from bshm_watchd.errors import ConfigError
+from bshm_watchd.output_settings import FrozenSettings, OutputSettings, check_template
 
 _MIB = 1 << 20
-_OUTPUT_FIELDS = {"relative_dir", "stem", "date"}
 _FILED_FIELDS = {"relative_dir", "date"}
-_OWN_NAMES = {"drop", ".bshm"}
 
 
-class _Settings(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=False)
-
-
-def _check_template(path: str, allowed: set[str]) -> None:
-    unknown = set(re.findall(r"{([^{}]*)}", path)) - allowed
-    if unknown:
-        raise ValueError(f"unknown field {{{sorted(unknown)[0]}}}; known are {', '.join(sorted(allowed))}")
-    names = path.strip("/").split("/")
-    if ".." in names or "\0" in path:
-        raise ValueError("must not contain ..")
-    if not path.startswith("/") and names[0] in _OWN_NAMES:
-        raise ValueError(f"must not be below {names[0]}/: that directory is for the daemon's own use")
-    if any(name.startswith(".bshm-") for name in names):
-        raise ValueError("names that start with .bshm- are the daemon's own")
-
-
-class ModelSettings(_Settings):
-    bundle: str = "u2netp"
-    runtime: Literal["auto", "openvino"] = "auto"
+class ModelSettings(FrozenSettings):
+    bundle: str = "portrait"
+    runtime: Literal["auto", "openvino", "litert"] = "auto"
     device: Literal["auto", "cpu"] = "auto"
     precision: Literal["auto", "f32", "bf16"] = "auto"
 
 
-class BatchSettings(_Settings):
+class BatchSettings(FrozenSettings):
     max_size: int = Field(4, ge=1, le=64)
     max_wait_ms: int = Field(0, ge=0, le=1000)
 
 
-class Limits(_Settings):
+class Limits(FrozenSettings):
     max_pixels: int = Field(120_000_000, ge=1)
     max_file_mib: int = Field(1024, ge=1)
     in_flight_mib: int = Field(3072, ge=64)
@@ -69,35 +51,20 @@ class Limits(_Settings):
         return self.min_free_mib * _MIB
 
 
-class OutputSettings(_Settings):
-    kind: Literal["cutout", "matte"]
-    path: str
-
-    @field_validator("path")
-    @classmethod
-    def _path_is_a_template(cls, path: str) -> str:
-        _check_template(path, _OUTPUT_FIELDS)
-        if not path.endswith(".png"):
-            raise ValueError("must end in .png")
-        if "{stem}" not in path.rsplit("/", 1)[-1]:
-            raise ValueError("the file name must contain {stem}, else every photo would have the same result name")
-        return path
-
-
-class OriginalsSettings(_Settings):
+class OriginalsSettings(FrozenSettings):
     done: str = "done/{date}/{relative_dir}"
 
     @field_validator("done")
     @classmethod
     def _done_is_a_template(cls, done: str) -> str:
         if done != "delete":
-            _check_template(done, _FILED_FIELDS)
+            check_template(done, _FILED_FIELDS)
             if done.startswith("/"):
                 raise ValueError("must be below the hot folder: an original is filed by a rename")
         return done
 
 
-class PermissionSettings(_Settings):
+class PermissionSettings(FrozenSettings):
     mode: int | None = None
     directory_mode: int | None = None
     group: str | None = None
@@ -113,7 +80,7 @@ class PermissionSettings(_Settings):
         raise ValueError('write the mode as quoted octal digits, for example "0664"')
 
 
-class HotFolderSettings(_Settings):
+class HotFolderSettings(FrozenSettings):
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")
     path: Path
     watch: Literal["auto", "events", "poll"] = "auto"
@@ -126,6 +93,7 @@ class HotFolderSettings(_Settings):
     outputs: tuple[OutputSettings, ...] = (
         OutputSettings(kind="cutout", path="results/{relative_dir}/{stem}.png"),
     )  # fmt: skip
+    review: bool = True
     originals: OriginalsSettings = OriginalsSettings()
     permissions: PermissionSettings = PermissionSettings()
 
@@ -146,13 +114,26 @@ class HotFolderSettings(_Settings):
         return outputs
 
 
-class Settings(_Settings):
+class Settings(FrozenSettings):
     version: Literal[1]
     state_dir: Path = Field(default_factory=lambda: default_state_dir())
     model: ModelSettings = ModelSettings()
     batch: BatchSettings = BatchSettings()
     limits: Limits = Limits()
-    hot_folders: tuple[HotFolderSettings, ...] = Field(min_length=1)
+    hot_folders: tuple[HotFolderSettings, ...]
+
+    @field_validator("hot_folders")
+    @classmethod
+    def _there_is_one(cls, folders: tuple[HotFolderSettings, ...]) -> tuple[HotFolderSettings, ...]:
+        if not folders:  # pydantic's own min_length also complains where the only folder has another problem
+            raise ValueError("at least one hot folder is needed")
+        return folders
+
+    @property
+    def background_pictures(self) -> tuple[Path, ...]:
+        """Each once, in the order of the configuration."""
+        pictures = (output.background_picture for folder in self.hot_folders for output in folder.outputs)
+        return tuple(dict.fromkeys(picture for picture in pictures if picture is not None))
 
     @field_validator("state_dir")
     @classmethod

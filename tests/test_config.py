@@ -14,6 +14,7 @@ from pydantic import BaseModel
 
 from bshm_watchd import config
 from bshm_watchd.errors import ConfigError
+from bshm_watchd.output_settings import OutputSettings
 
 CONFIG_DIR = Path(__file__).parent.parent / "config"
 MINIMAL = "version: 1\nhot_folders:\n  - name: portraits\n    path: /srv/hot/portraits\n"
@@ -190,7 +191,9 @@ def test_a_state_directory_inside_a_hot_folder_is_refused(state_dir: str) -> Non
         ("/srv/hot/portraits/drop/{stem}.png", "lies inside"),
         (".bshm/{stem}.png", "must not be below .bshm/"),
         ("../{stem}.png", "must not contain .."),
-        ("results/{stem}.jpg", "must end in .png"),
+        ("results/{stem}.gif", "must end in one of .png, .webp, .tif"),
+        ("results/{stem}", "must end in one of"),
+        ("results/{stem}.jpg", "a cutout must not lose a value: write it as .png, .webp or .tif"),
         ("results/all.png", "must contain {stem}"),
         ("results/{nonsense}/{stem}.png", "unknown field {nonsense}; known are date, relative_dir, stem"),
         ("results/.bshm-{stem}.png", "the daemon's own"),
@@ -275,3 +278,35 @@ def test_the_configuration_is_the_named_one_else_the_user_s_else_the_system_s(
     assert config.default_config_path() == own
     monkeypatch.setenv("BSHM_WATCHD_CONFIG", "/somewhere/else.yaml")
     assert config.default_config_path() == Path("/somewhere/else.yaml")
+
+
+# -- outputs -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("output", "complaint"),
+    [
+        ({"kind": "composite", "path": "w/{stem}.png"}, "a composite needs a background"),
+        ({"kind": "composite", "path": "w/{stem}.png", "background": "white"}, 'a colour such as "#ffffff"'),
+        ({"kind": "composite", "path": "w/{stem}.png", "background": "beach.jpg"}, "the absolute path of a picture"),
+        ({"kind": "matte", "path": "m/{stem}.png", "background": "#ffffff"}, "a matte has none"),
+        ({"kind": "trimap", "path": "t/{stem}.jpg"}, "a trimap must not lose a value"),
+        ({"kind": "cutout", "path": "c/{stem}.webp", "quality": 80}, "quality is for .jpg"),
+        (
+            {"kind": "composite", "path": "w/{stem}.jpg", "background": "#fff000", "quality": 101},
+            "less than or equal to 100",
+        ),
+    ],
+)
+def test_an_outputs_keys_must_fit_each_other(output: dict[str, Any], complaint: str) -> None:
+    (problem,) = problems(folder(outputs=[output]))
+    assert "hot_folders[0].outputs[0]" in problem and complaint in problem
+
+
+def test_the_extension_says_the_format_and_the_background_is_a_colour_or_a_picture() -> None:
+    def composite(path: str, background: str) -> OutputSettings:
+        return OutputSettings.model_validate({"kind": "composite", "path": path, "background": background})
+
+    white, beach = composite("w/{stem}.JPG", "#fFfe00"), composite("w/{stem}.tif", "/srv/beach.jpg")
+    assert (white.format, white.background_colour, white.background_picture) == ("jpeg", (255, 254, 0), None)
+    assert (beach.format, beach.background_colour, beach.background_picture) == ("tiff", None, Path("/srv/beach.jpg"))

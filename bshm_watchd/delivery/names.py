@@ -8,9 +8,10 @@ from dataclasses import dataclass
 
 from bshm_watchd.clock import local_date
 from bshm_watchd.disk.filing import SIDECAR_SUFFIX
-from bshm_watchd.jobs import Job, Place, numbered
+from bshm_watchd.jobs import Job, Place, State, numbered
 
 DELETE = "delete"
+_TROUBLED = {State.REVIEW: "review", State.REJECTED: "rejected", State.FAILED: "failed"}
 _NAME_BYTES = 255
 
 
@@ -31,19 +32,17 @@ def names(job: Job, number: int) -> Names:
         _target(job, root, output.path, number)
         for root, output in zip(job.plan.output_roots, job.plan.outputs, strict=True)
     )
-    return Names(targets, done_place(job, number))
+    return Names(targets, filed_place(job, number))
 
 
-def done_place(job: Job, number: int) -> Place | None:
+def filed_place(job: Job, number: int) -> Place | None:
+    """Where the job's end takes its original; None: it is deleted. Beside it there is room for a sidecar's name."""
+    if (directory := _TROUBLED.get(job.end)) is not None:
+        name = numbered(job.name, number, _NAME_BYTES - len(SIDECAR_SUFFIX))
+        return Place("", _tidy(f"{directory}/{job.relative_dir}"), name)
     if job.plan.done == DELETE:
         return None
     return Place("", _tidy(_expand(job.plan.done, job)), numbered(job.name, number))
-
-
-def troubled_place(job: Job, directory: str, number: int) -> Place:
-    """Below `rejected/` or `failed/`, leaving room in the name for the sidecar's ending."""
-    name = numbered(job.name, number, _NAME_BYTES - len(SIDECAR_SUFFIX))
-    return Place("", _tidy(f"{directory}/{job.relative_dir}"), name)
 
 
 def _target(job: Job, root: str, template: str, number: int) -> Place:

@@ -1,65 +1,130 @@
-"""From pixels and alpha to the bytes of a result: one function and one row a kind."""
+"""From a matted photo to the finished file of a result, and what that costs."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
+
+from bshm_watchd.delivery import kinds
+from bshm_watchd.delivery.background import Backgrounds, converted
+from bshm_watchd.delivery.formats import CannotEncode, encode, encoding_bytes
+from bshm_watchd.delivery.matted import Matted
+from bshm_watchd.errors import PlaceUnavailable, RejectedPhoto
+from bshm_watchd.metadata import Metadata
+from bshm_watchd.output_settings import OutputKind, OutputSettings
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
+    from bshm_watchd.delivery.formats import Content
+
     Bytes = npt.NDArray[np.uint8]
 
 
-def render(kind: str, pixels: Bytes, alpha: Bytes) -> bytes:
-    """The finished file of a result of this kind.
+class Renderer:
+    """Makes the finished file of an output. Callable from many threads, each with a photo of its own.
 
-    `pixels`: uint8 height x width x 3 RGB; `alpha`: uint8 height x width, 255 is person. Neither is changed.
+    Raises `PlaceUnavailable` when a background picture can't be had, `RejectedPhoto` when the format can't hold the
+    photo.
     """
-    return _KINDS[kind].render(pixels, alpha)
+
+    def __init__(self, backgrounds: Backgrounds) -> None:
+        self._backgrounds = backgrounds
+
+    def __call__(self, output: OutputSettings, matted: Matted) -> Content:
+        picture = self._picture(output, matted)
+        metadata = _metadata(output, matted.metadata)
+        try:
+            return encode(picture, output.format, metadata, output.jpeg_quality)
+        except CannotEncode as error:
+            what_to_do = "Ask your administrator for another format of this output, or drop a smaller copy."
+            raise RejectedPhoto("too_large_for_format", f"{error}.", what_to_do) from error
+
+    def _picture(self, output: OutputSettings, matted: Matted) -> Bytes:
+        match output.kind:
+            case "cutout":
+                return kinds.cutout(matted)
+            case "matte":
+                return kinds.matte(matted)
+            case "trimap":
+                return kinds.trimap(matted)
+            case "composite":
+                return kinds.composite(matted, self._background(output, matted))
+
+    def _background(self, output: OutputSettings, matted: Matted) -> Bytes:
+        """In the photo's own colours: the background is converted, so that nobody's skin changes."""
+        height, width = matted.alpha.shape
+        if (path := output.background_picture) is not None:
+            return self._backgrounds.fitted(path, height, width, matted.metadata.icc)
+        colour = output.background_colour
+        assert colour is not None
+        return _filled(colour, height, width, matted.metadata.icc)
 
 
-def cost_bytes(height: int, width: int, kinds: Iterable[str]) -> int:
+def _filled(colour: tuple[int, int, int], height: int, width: int, icc: bytes) -> Bytes:
+    """A view that repeats one pixel: an sRGB colour in the colours of `icc`."""
+    import numpy as np
+
+    pixel = converted(np.array([[colour]], np.uint8), b"", icc)
+    return np.broadcast_to(pixel, (height, width, 3))
+
+
+def _metadata(output: OutputSettings, metadata: Metadata) -> Metadata:
+    return replace(metadata, exif=metadata.exif_without_gps) if output.strip_gps else metadata
+
+
+class _NoBackgrounds:
+    def fitted(self, path: Path, height: int, width: int, icc: bytes) -> Bytes:
+        raise PlaceUnavailable("background_missing", f"the background picture {path}: no pictures are read here")
+
+
+render = Renderer(_NoBackgrounds())
+"""For results without a background picture."""
+
+
+# -- cost ---------------------------------------------------------------------------------------------------
+
+_FIXED_BYTES = 16 << 20  # working copy, tensors, what small photos cost whatever their size
+_DECODING = 16  # the worst case: a PNG of 16 bits with alpha; a JPEG takes 3, turned ones 6
+_HELD = 5  # pixels 3, alpha 1, the photo's own alpha 1
+_FOREGROUND = 3  # estimating it takes 2 more for a moment, less than what follows
+_FITTING = 6  # a background picture that is fitted to a new size, and converted to the photo's profile
+
+
+def cost_bytes(height: int, width: int, outputs: Iterable[OutputSettings]) -> int:
     """Peak memory that a photo of this size needs beyond its original's bytes, in the decoder and here together.
 
     Counts its decoding, its matting, and its results rendered one at a time, each written before the next is begun.
+    Background pictures as they are kept are not counted: all photos share them.
     """
-    rendering = _HELD + max(_KINDS[kind].bytes_per_pixel for kind in kinds)
-    return _FIXED_BYTES + height * width * max(_DECODING, rendering)
+    listed = list(outputs)
+    held = _HELD + max(_COSTS[output.kind].held for output in listed)
+    rendering = max(_rendering_bytes(height, width, output) for output in listed)
+    return _FIXED_BYTES + max(height * width * _DECODING, height * width * held + rendering)
 
 
-def _cutout(pixels: Bytes, alpha: Bytes) -> bytes:
-    """Straight alpha: colours stay as they are in the photo, also where alpha is 0."""
-    import cv2
-    import numpy as np
-
-    from bshm_watchd.delivery.png import encode_png
-
-    picture = np.empty((*alpha.shape, 4), np.uint8)
-    cv2.mixChannels([pixels, alpha], [picture], [0, 0, 1, 1, 2, 2, 3, 3])
-    return encode_png(picture)
-
-
-def _matte(pixels: Bytes, alpha: Bytes) -> bytes:
-    from bshm_watchd.delivery.png import encode_png
-
-    return encode_png(alpha)
+def _rendering_bytes(height: int, width: int, output: OutputSettings) -> int:
+    cost = _COSTS[output.kind]
+    making = height * width * (cost.making if output.background_picture is None else cost.making + _FITTING)
+    encoding = height * width * cost.channels + encoding_bytes(output.format, height, width, cost.channels)
+    return max(making, encoding)
 
 
 @dataclass(frozen=True, slots=True)
-class _Kind:
-    """`bytes_per_pixel`: what rendering takes at its peak beyond pixels and alpha, the finished file included."""
+class _Cost:
+    """Bytes a pixel. `held`: until the photo's last result is written; `making`: the peak before it is encoded."""
 
-    render: Callable[[Bytes, Bytes], bytes]
-    bytes_per_pixel: int
+    held: int
+    making: int
+    channels: int
 
 
-_KINDS = {
-    "cutout": _Kind(_cutout, 16),
-    "matte": _Kind(_matte, 4),
+_COSTS: dict[OutputKind, _Cost] = {
+    "cutout": _Cost(held=_FOREGROUND, making=5, channels=4),
+    "matte": _Cost(held=0, making=0, channels=1),
+    "composite": _Cost(held=_FOREGROUND, making=5, channels=3),
+    "trimap": _Cost(held=0, making=3, channels=1),
 }
-_HELD = 4  # pixels 3, alpha 1
-_DECODING = 16  # the worst case: a PNG of 16 bits with alpha; a JPEG takes 3, turned ones 6
-_FIXED_BYTES = 16 << 20  # working copy, tensors, what small photos cost whatever their size

@@ -77,7 +77,7 @@ class Disk:
         """A new file of ours for reading and writing; EEXIST when the name is taken by anything."""
         return os.open(name, os.O_RDWR | os.O_CREAT | os.O_EXCL | _NO_FOLLOW, mode, dir_fd=dir_fd)
 
-    def write(self, fd: int, content: bytes | memoryview) -> None:
+    def write(self, fd: int, content: bytes | bytearray | memoryview) -> None:
         view = memoryview(content)
         while view:
             view = view[os.write(fd, view) :]

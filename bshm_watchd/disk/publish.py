@@ -16,12 +16,14 @@ from bshm_watchd.disk.folder import HotFolder
 from bshm_watchd.errors import PlaceUnavailable
 from bshm_watchd.jobs import Job, Place, Result
 
+Content = bytes | bytearray | memoryview
+
 
 def temporary_name(job: Job, index: int) -> str:
     return f".bshm-{job.id}-{index}.part"
 
 
-def write_temporary(folder: HotFolder, job: Job, index: int, kind: str, target: Place, content: bytes) -> Result:
+def write_temporary(folder: HotFolder, job: Job, index: int, kind: str, target: Place, content: Content) -> Result:
     """Write one output to its temporary, durable and with its final mode, group and ACL."""
     name = temporary_name(job, index)
     with folder.directory(target) as dir_fd:
@@ -38,7 +40,7 @@ def write_temporary(folder: HotFolder, job: Job, index: int, kind: str, target: 
     return Result(kind, target, name, hashlib.sha256(content).hexdigest(), len(content))
 
 
-def _write(folder: HotFolder, target: Place, dir_fd: int, name: str, content: bytes) -> None:
+def _write(folder: HotFolder, target: Place, dir_fd: int, name: str, content: Content) -> None:
     rule = folder.file_rule(target, dir_fd)
     fd = folder.disk.create(dir_fd, name, rule.create_mode)
     try:

@@ -1,5 +1,8 @@
-"""Prints the peak memory that one photo of 24 megapixels takes: `python -m tests.support.peak_memory photo.jpg cutout`.
+"""Prints the peak memory that one photo of 24 megapixels takes, beside what it is said to cost.
 
+    python -m tests.support.peak_memory photo.jpg cutout.png,matte.webp
+
+Pictures: photo.jpg, turned.jpg, noise16.png. Outputs: a kind and its format each; `wall` is a composite with a picture.
 Decoding, matting and rendering run in this one process, one after another, so that its high-water mark counts all.
 """
 
@@ -8,14 +11,19 @@ from __future__ import annotations
 import io
 import json
 import sys
+import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
 import numpy as np
 from PIL import Image
 
-from bshm_watchd.delivery.render import render
+from bshm_watchd.delivery.background import BackgroundFiles
+from bshm_watchd.delivery.matted import Matted
+from bshm_watchd.delivery.render import Renderer, cost_bytes
 from bshm_watchd.matting.scaling import enlarged, shrunk
+from bshm_watchd.output_settings import OutputSettings
 from tests.support.decoders import InProcessDecoder, holding
 
 HEIGHT, WIDTH = 4000, 6000
@@ -39,12 +47,21 @@ def content_of(name: str) -> bytes:
     return file.getvalue()
 
 
-def process(content: bytes, kind: str) -> tuple[int, int]:
+def output(name: str, wall: Path) -> OutputSettings:
+    kind, extension = name.split(".")
+    backgrounds = {"composite": "#00b140", "wall": str(wall)}
+    kind_named = "composite" if kind == "wall" else kind
+    return OutputSettings(kind=kind_named, path=f"{{stem}}.{extension}", background=backgrounds.get(kind))  # type: ignore[arg-type]
+
+
+def process(content: bytes, outputs: Sequence[OutputSettings], render: Renderer) -> tuple[int, int]:
     with holding(content) as fd:
         picture = InProcessDecoder().decode(fd, len(content))
     working = shrunk(picture.pixels, 320, 320)
     alpha = enlarged(working[:, :, 1].copy(), picture.height, picture.width)
-    render(kind, picture.pixels, alpha)
+    matted = Matted(picture.pixels, alpha, picture.metadata, picture.opacity)
+    for output in outputs:
+        render(output, matted)
     return picture.height, picture.width
 
 
@@ -53,14 +70,24 @@ def memory_bytes(line: str) -> int:
     return int(fields[line].split()[0]) * 1024
 
 
-def main(name: str, kind: str) -> None:
-    process(cv2.imencode(".jpg", np.zeros((64, 64, 3), np.uint8))[1].tobytes(), kind)  # loads every library
+def measure(name: str, outputs: Sequence[OutputSettings], wall: Path) -> dict[str, int]:
+    small = cv2.imencode(".jpg", np.full((64, 64, 3), 90, np.uint8))[1].tobytes()
+    wall.write_bytes(small)
+    render = Renderer(BackgroundFiles(InProcessDecoder().decode))
+    process(small, outputs, render)  # loads every library
     content = content_of(name)
     Path("/proc/self/clear_refs").write_text("5")  # sets the high-water mark to what is in use now
     before = memory_bytes("VmRSS")
-    height, width = process(content, kind)
+    height, width = process(content, outputs, render)
     peak_bytes = memory_bytes("VmHWM") - before
-    print(json.dumps({"height": height, "width": width, "peak_bytes": peak_bytes, "original_bytes": len(content)}))
+    return {"peak_bytes": peak_bytes, "cost_bytes": cost_bytes(height, width, outputs) + len(content)}
+
+
+def main(name: str, listed: str) -> None:
+    with tempfile.TemporaryDirectory() as directory:
+        wall = Path(directory) / "wall.jpg"
+        outputs = [output(each, wall) for each in listed.split(",")]
+        print(json.dumps(measure(name, outputs, wall)))
 
 
 if __name__ == "__main__":

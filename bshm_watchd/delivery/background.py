@@ -1,0 +1,220 @@
+"""Background pictures of composites: read once, kept, and fitted to the photos they stand behind."""
+
+from __future__ import annotations
+
+import os
+import stat
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from bshm_watchd.errors import ConfigError, PlaceUnavailable, ProgramEnding, RejectedPhoto, WatchdError, place_error
+from bshm_watchd.metadata import Metadata
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    Bytes = npt.NDArray[np.uint8]
+
+_KEPT_FITS = 2  # a shoot has one size, upright and lying
+_ROWS_AT_A_TIME = 256  # Pillow's copies of a whole picture would be as large as four of ours
+
+
+class Backgrounds(Protocol):
+    def fitted(self, path: Path, height: int, width: int, icc: bytes) -> Bytes:
+        """The picture at `path` so that it covers height x width, in the colours of the RGB profile `icc` (b"": sRGB).
+
+        uint8, height x width x 3, read-only; another caller may hold the same array. Callable from any thread.
+        Raises `PlaceUnavailable` when the picture can't be had: photos wait until it is back.
+        """
+        ...
+
+
+class Decoded(Protocol):
+    """A decoded picture: `pixels` uint8, height x width x 3, upright RGB in the colours of `metadata.icc`."""
+
+    @property
+    def pixels(self) -> Bytes: ...
+    @property
+    def metadata(self) -> Metadata: ...
+
+
+Decode = Callable[[int, int], Decoded]
+"""From a descriptor and the size in bytes; raises as `Decoder.decode` does."""
+
+
+class BackgroundFiles:
+    """Pictures on disk, each decoded when first needed and again when its file was replaced or changed.
+
+    What is kept of each: its own pixels, and those fitted to the last two sizes. Its own transparency is ignored.
+    """
+
+    def __init__(self, decode: Decode) -> None:
+        self._decode = decode
+        self._lock = threading.Lock()  # guards _kept; never held while a file is read
+        self._kept: dict[Path, _Kept] = {}
+
+    def fitted(self, path: Path, height: int, width: int, icc: bytes) -> Bytes:
+        with self._current(path) as kept:
+            return kept.fit(height, width, icc)
+
+    def require(self, path: Path) -> None:
+        """Read this picture if that is needed. Raises `PlaceUnavailable` as `fitted` does, before any photo is read."""
+        with self._current(path):
+            pass
+
+    def check(self, paths: Iterable[Path]) -> None:
+        """Read every one of these pictures now. Raises `ConfigError` with all that can't be used."""
+        problems = []
+        for path in paths:
+            try:
+                self.require(path)
+            except PlaceUnavailable as error:
+                problems.append(str(error))
+        if problems:
+            raise ConfigError(problems)
+
+    @contextmanager
+    def _current(self, path: Path) -> Iterator[_Kept]:
+        """What is kept of the file as it is now, for this thread alone."""
+        with self._lock:
+            kept = self._kept.setdefault(path, _Kept())
+        with kept.lock, _opened(path) as fd:
+            if kept.stamp != _stamp(fd):
+                self._load(kept, path, fd)
+            yield kept
+
+    def _load(self, kept: _Kept, path: Path, fd: int) -> None:
+        stamp = _stamp(fd)
+        try:
+            decoded = self._decode(fd, stamp.size_bytes)
+        except (ProgramEnding, PlaceUnavailable):
+            raise
+        except RejectedPhoto as error:
+            raise _unavailable("background_unreadable", path, f"{error.message} {error.what_to_do}") from error
+        except WatchdError as error:
+            raise _unavailable(
+                "background_unreadable", path, f"{error}; see whether a photo editor opens it"
+            ) from error
+        if _stamp(fd) != stamp:
+            raise _unavailable("background_changing", path, "it is being written; work resumes by itself")
+        kept.put(decoded, stamp)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[int]:
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # a fifo would keep us waiting for ever
+    except OSError as error:
+        what_to_do = f"{error.strerror}; put the picture there, readable for the daemon's user; work resumes by itself"
+        found = _unavailable("background_missing", path, what_to_do)
+        place = place_error(error)
+        raise PlaceUnavailable(place.reason, str(found)) if place else found from error
+    try:
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            raise _unavailable("background_unreadable", path, "it is no file; put a picture there")
+        yield fd
+    finally:
+        os.close(fd)
+
+
+def _unavailable(reason: str, path: Path, text: str) -> PlaceUnavailable:
+    return PlaceUnavailable(reason, f"the background picture {path}: {text}")
+
+
+@dataclass(frozen=True, slots=True)
+class _Stamp:
+    device: int
+    inode: int
+    size_bytes: int
+    mtime_ns: int
+
+
+def _stamp(fd: int) -> _Stamp:
+    found = os.fstat(fd)
+    return _Stamp(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
+
+
+@dataclass(slots=True)
+class _Kept:
+    """One picture. Everything in it belongs to whoever holds `lock`; the arrays themselves never change."""
+
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    stamp: _Stamp | None = None
+    decoded: Decoded | None = None
+    fits: dict[tuple[int, int, bytes], Bytes] = field(default_factory=dict)
+
+    def put(self, decoded: Decoded, stamp: _Stamp) -> None:
+        self.decoded, self.stamp, self.fits = decoded, stamp, {}
+
+    def fit(self, height: int, width: int, icc: bytes) -> Bytes:
+        assert self.decoded is not None
+        key = (height, width, icc)
+        found = self.fits.pop(key, None)
+        if found is None:
+            found = converted(covering(self.decoded.pixels, height, width), self.decoded.metadata.icc, icc)
+            found.flags.writeable = False
+        self.fits = dict([*self.fits.items(), (key, found)][-_KEPT_FITS:])
+        return found
+
+
+def covering(pixels: Bytes, height: int, width: int) -> Bytes:
+    """Scaled by one factor until it covers height x width, what is too much cut off evenly on both sides."""
+    import cv2
+    import numpy as np
+
+    cv2.setNumThreads(1)
+    scale = max(height / pixels.shape[0], width / pixels.shape[1])
+    kept_height = min(pixels.shape[0], max(1, round(height / scale)))
+    kept_width = min(pixels.shape[1], max(1, round(width / scale)))
+    top, left = (pixels.shape[0] - kept_height) // 2, (pixels.shape[1] - kept_width) // 2
+    middle = pixels[top : top + kept_height, left : left + kept_width]
+    method = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+    return np.asarray(cv2.resize(middle, (width, height), interpolation=method), np.uint8)
+
+
+# -- colours ------------------------------------------------------------------------------------------------
+
+
+def converted(pixels: Bytes, from_icc: bytes, to_icc: bytes) -> Bytes:
+    """The same colours in another RGB profile (b"": sRGB), relative colorimetric with black point compensation.
+
+    The same array when the profiles are the same, and when `to_icc` can't be a target: scanners and cameras have
+    profiles that lead out of their colours, not in. The numbers are then left as they are.
+    """
+    transform = _transform(from_icc, to_icc) if from_icc != to_icc else None
+    if transform is None:
+        return pixels
+    import numpy as np
+    from PIL import Image
+
+    target = np.empty_like(pixels)
+    for top in range(0, len(pixels), _ROWS_AT_A_TIME):
+        rows = slice(top, top + _ROWS_AT_A_TIME)
+        target[rows] = np.asarray(transform.apply(Image.fromarray(np.ascontiguousarray(pixels[rows]))))
+    return target
+
+
+def _transform(from_icc: bytes, to_icc: bytes) -> Any:
+    """A Pillow transform, or None where one of the profiles does not allow it."""
+    from PIL import ImageCms
+
+    try:
+        return ImageCms.buildTransform(
+            _profile(from_icc), _profile(to_icc), "RGB", "RGB",
+            ImageCms.Intent.RELATIVE_COLORIMETRIC, ImageCms.Flags.BLACKPOINTCOMPENSATION,
+        )  # fmt: skip
+    except (ImageCms.PyCMSError, OSError):
+        return None
+
+
+def _profile(icc: bytes) -> Any:
+    import io
+
+    from PIL import ImageCms
+
+    return ImageCms.getOpenProfile(io.BytesIO(icc)) if icc else ImageCms.createProfile("sRGB")
