@@ -165,8 +165,7 @@ class FolderCalls:
             found = inspect(lambda offset, length: disk.read_at(fd, length, offset), stamp.size)
         finally:
             os.close(fd)
-        kinds = tuple(output.kind for output in self.settings.outputs)
-        return stamp, self._cost_of(found.height, found.width, kinds) + stamp.size
+        return stamp, self._cost_of(found.height, found.width, self._plan.outputs) + stamp.size
 
     def detach(self) -> None:
         if self._watch is not None:

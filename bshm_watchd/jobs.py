@@ -9,9 +9,10 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
-from bshm_watchd.config import HotFolderSettings, OutputSettings, PermissionSettings, output_root
+from bshm_watchd.config import HotFolderSettings, PermissionSettings, output_root
+from bshm_watchd.output_settings import OutputSettings
 
-CostOf = Callable[[int, int, tuple[str, ...]], int]  # height, width, kinds of output -> bytes at the peak
+CostOf = Callable[[int, int, tuple[OutputSettings, ...]], int]  # height, width, outputs -> bytes at the peak
 
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _EXTENSION_BYTES = 32  # what is longer is no extension, and may be cut
@@ -26,6 +27,7 @@ class State(StrEnum):
     PUBLISHING = "publishing"  # every result is whole in its temporary; names and hashes are committed
     PUBLISHED = "published"  # every result has its name; the original is still to be filed
     DONE = "done"
+    REVIEW = "review"  # as done, but the matte is doubtful: the original waits in review/ for somebody's look
     REJECTING = "rejecting"  # the photo is at fault; sidecar and original are still to be filed
     REJECTED = "rejected"
     FAILING = "failing"  # the attempts are used up; sidecar and original are still to be filed
@@ -37,12 +39,13 @@ MOVES: dict[State, frozenset[State]] = {
     State.CLAIMED: frozenset({State.RUNNING, State.RELEASED, State.REJECTING, State.FAILING}),
     State.RUNNING: frozenset({State.CLAIMED, State.PUBLISHING, State.REJECTING, State.FAILING}),
     State.PUBLISHING: frozenset({State.PUBLISHED}),
-    State.PUBLISHED: frozenset({State.DONE}),
+    State.PUBLISHED: frozenset({State.DONE, State.REVIEW}),
     State.REJECTING: frozenset({State.REJECTED}),
     State.FAILING: frozenset({State.FAILED}),
 }
 
-FINAL = frozenset({State.GONE, State.RELEASED, State.DONE, State.REJECTED, State.FAILED})
+ENDED = (State.DONE, State.REVIEW, State.REJECTED, State.FAILED)
+FINAL = frozenset({State.GONE, State.RELEASED, *ENDED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +75,7 @@ class Plan:
     outputs: tuple[OutputSettings, ...]
     output_roots: tuple[str, ...]  # one an output: "" is the hot folder itself, else an absolute path
     done: str
+    review: bool
     permissions: PermissionSettings
 
     @classmethod
@@ -80,7 +84,7 @@ class Plan:
             "" if root == folder.path else str(root)
             for root in (output_root(folder, output) for output in folder.outputs)
         )
-        return cls(folder.outputs, roots, folder.originals.done, folder.permissions)
+        return cls(folder.outputs, roots, folder.originals.done, folder.review, folder.permissions)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +113,7 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Why a photo was rejected or failed, in words for the person who dropped it."""
+    """Why a photo was rejected or failed, or wants to be looked at, in words for the person who dropped it."""
 
     reason: str
     message: str
@@ -156,6 +160,18 @@ class Job:
     @property
     def relative(self) -> str:
         return f"{self.relative_dir}/{self.name}" if self.relative_dir else self.name
+
+    @property
+    def end(self) -> State:
+        """The final state that this job is on its way to, as things are."""
+        return end_of(self.state, self.problem)
+
+
+def end_of(state: str, problem: object | None) -> State:
+    """What a job in this state ends as; a photo that gets results although it has a problem is for review."""
+    if state in (State.REJECTING, State.FAILING):
+        return State.REJECTED if state == State.REJECTING else State.FAILED
+    return State.DONE if problem is None else State.REVIEW
 
 
 def new_id(wall: float) -> str:

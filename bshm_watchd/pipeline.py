@@ -7,8 +7,6 @@ wrong with a photo is that photo's: `run` sorts it into one outcome and raises n
 from __future__ import annotations
 
 import contextlib
-import itertools
-import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
@@ -19,7 +17,9 @@ from numpy.typing import NDArray
 from bshm_watchd import logs, retry
 from bshm_watchd.clock import Clock
 from bshm_watchd.delivery import sidecar
-from bshm_watchd.delivery.names import Names, done_place, names, troubled_place
+from bshm_watchd.delivery.matted import Matted
+from bshm_watchd.delivery.names import names
+from bshm_watchd.delivery.numbering import Numbering
 from bshm_watchd.disk import claim, filing, original, owner, publish, record
 from bshm_watchd.disk.folder import HotFolder
 from bshm_watchd.errors import (
@@ -34,10 +34,9 @@ from bshm_watchd.errors import (
 from bshm_watchd.jobs import Job, Place, Problem, State
 from bshm_watchd.journal import Journal
 from bshm_watchd.matting.decoder import Decoder
+from bshm_watchd.matting.doubt import doubt
 from bshm_watchd.matting.photo import Photo
-
-_TROUBLED = {State.REJECTING: "rejected", State.FAILING: "failed"}
-_ENDS = {State.PUBLISHED: State.DONE, State.REJECTING: State.REJECTED, State.FAILING: State.FAILED}
+from bshm_watchd.output_settings import OutputSettings
 
 
 class Matter(Protocol):
@@ -48,12 +47,12 @@ class Matter(Protocol):
         ...
 
 
-Render = Callable[[str, NDArray[np.uint8], NDArray[np.uint8]], bytes]
+Render = Callable[[OutputSettings, Matted], publish.Content]
 
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """The job is over: done, rejected, failed or released."""
+    """The job is over: done, for review, rejected, failed or released."""
 
     job: Job
 
@@ -107,7 +106,7 @@ class Pipeline:
         self._us = us
         self._clock = clock
         self._max_attempts = max_attempts
-        self._spoken_for = _SpokenFor()
+        self._numbering = Numbering()
 
     def run(self, job: Job) -> Outcome:
         """Process a job and say how it went. Never raises: one photo never fails another."""
@@ -129,7 +128,7 @@ class Pipeline:
             logs.error("a failed attempt could not be put in order", error, **course.fields)
             return Waiting(self._refunded(course), PlaceUnavailable("unexpected", f"{job.folder}: {error}"))
         finally:
-            self._spoken_for.release(job.id)
+            self._numbering.let_go(job.id)
 
     def process(self, course: _Course) -> None:
         if course.job.state is State.CLAIMED:
@@ -144,17 +143,19 @@ class Pipeline:
         with original.read(course.folder, course.job) as source:
             course.move(State.RUNNING, sha256=source.sha256, ran_in=self._us.incarnation)
             photo = self._decoder.decode(source.fd, source.size_bytes)
-        alpha = self._matter.matte(photo)
-        number, chosen = self._choose(course, first=1)
+        if photo.metadata.pages > 1:
+            logs.info("only the first picture is used", **course.fields, pictures=photo.metadata.pages)
+        matted = Matted(photo.pixels, self._matter.matte(photo), photo.metadata, photo.opacity)
+        problem = doubt(matted.alpha) if course.job.plan.review else None
+        number, chosen = self._numbering.choose(course.folder, replace(course.job, problem=problem), first=1)
         results = tuple(
-            publish.write_temporary(
-                course.folder, course.job, index, output.kind, target, self._render(output.kind, photo.pixels, alpha)
-            )
+            publish.write_temporary(course.folder, course.job, index, output.kind, target, self._render(output, matted))
             for index, (output, target) in enumerate(zip(course.job.plan.outputs, chosen.targets, strict=True))
         )
         return course.move(
-            State.PUBLISHING, results=results, number=number, filed_as=chosen.filed, suspect=False, retry_wall=0.0
-        )
+            State.PUBLISHING, results=results, number=number, filed_as=chosen.filed, problem=problem,
+            suspect=False, retry_wall=0.0,
+        )  # fmt: skip
 
     def _publish(self, course: _Course) -> None:
         for index in range(len(course.job.results)):
@@ -175,7 +176,7 @@ class Pipeline:
             filing.delete_original(course.folder, course.job)
         else:
             self._file_original(course)
-        course.finish(_ENDS[course.job.state])
+        course.finish(course.job.end)
 
     def _file_original(self, course: _Course) -> None:
         while True:
@@ -247,22 +248,9 @@ class Pipeline:
     def _discard(self, course: _Course) -> None:
         publish.discard_temporaries(course.folder, course.job, names(course.job, 1).targets)
 
-    def _choose(self, course: _Course, first: int) -> tuple[int, Names]:
-        """The smallest number whose names are all free, on the disk and among the jobs under way."""
-        for number in itertools.count(first):
-            chosen = names(course.job, number)
-            if self._is_free(course, chosen.places):
-                return number, chosen
-        raise AssertionError("unreachable: numbers do not end")
-
-    def _is_free(self, course: _Course, places: tuple[Place, ...]) -> bool:
-        if not all(publish.is_free(course.folder, place) for place in places):
-            return False
-        return self._spoken_for.add(course.job.id, {(course.job.folder, place) for place in places})
-
     def _renumber(self, course: _Course, first_index: int) -> None:
         """Somebody took a name: the results not yet published and the original take the next number, committed."""
-        number, chosen = self._choose(course, course.job.number + 1)
+        number, chosen = self._numbering.choose(course.folder, course.job, course.job.number + 1)
         results = tuple(
             result if index < first_index else replace(result, target=chosen.targets[index])
             for index, result in enumerate(course.job.results)
@@ -270,17 +258,8 @@ class Pipeline:
         course.commit(replace(course.job, number=number, results=results, filed_as=chosen.filed))
 
     def _speak_for_filed(self, course: _Course, first: int) -> Place:
-        for number in itertools.count(first):
-            place = self._filed_place(course.job, number)
-            if self._is_free(course, (place,)):
-                course.commit(replace(course.job, number=number, filed_as=place))
-                return place
-        raise AssertionError("unreachable: numbers do not end")
-
-    def _filed_place(self, job: Job, number: int) -> Place:
-        directory = _TROUBLED.get(job.state)
-        place = done_place(job, number) if directory is None else troubled_place(job, directory, number)
-        assert place is not None
+        number, place = self._numbering.choose_filed(course.folder, course.job, first)
+        course.commit(replace(course.job, number=number, filed_as=place))
         return place
 
 
@@ -321,25 +300,6 @@ class _Course:
         self.job = claim.release(self.folder, self.job)
         self._journal.forget(self.job.id)
         return self.job
-
-
-class _SpokenFor:
-    """Names that jobs under way have chosen, so that two of them do not choose the same."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()  # guards _names; never held during a disk call
-        self._names: dict[tuple[str, Place], str] = {}
-
-    def add(self, job_id: str, names: set[tuple[str, Place]]) -> bool:
-        with self._lock:
-            if any(self._names.get(name, job_id) != job_id for name in names):
-                return False
-            self._names.update(dict.fromkeys(names, job_id))
-            return True
-
-    def release(self, job_id: str) -> None:
-        with self._lock:
-            self._names = {name: job for name, job in self._names.items() if job != job_id}
 
 
 def _is_of_the_place(error: Exception) -> bool:

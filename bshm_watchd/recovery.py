@@ -13,7 +13,7 @@ from bshm_watchd.clock import Clock
 from bshm_watchd.delivery.names import names
 from bshm_watchd.disk import claim, filing, publish, record
 from bshm_watchd.disk.folder import WORK, HotFolder
-from bshm_watchd.jobs import Job, Plan, Problem, Stamp, State, is_id
+from bshm_watchd.jobs import Job, Plan, Problem, Stamp, State, end_of, is_id
 from bshm_watchd.journal import Journal
 
 
@@ -134,10 +134,7 @@ def _close_rows(folder: HotFolder, journal: Journal, clock: Clock, present: set[
         if job_id in present:
             continue
         row = journal.find(job_id)
-        if row is not None and row.state in (State.PUBLISHING, State.PUBLISHED):
-            journal.set_state(job_id, State.DONE, clock.wall())
-        elif row is not None and row.state in (State.REJECTING, State.FAILING):
-            ended = State.REJECTED if row.state == State.REJECTING else State.FAILED
-            journal.set_state(job_id, ended, clock.wall())
+        if row is not None and row.state in (State.PUBLISHING, State.PUBLISHED, State.REJECTING, State.FAILING):
+            journal.set_state(job_id, end_of(row.state, row.reason), clock.wall())
         else:
             journal.forget(job_id)

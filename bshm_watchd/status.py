@@ -29,6 +29,7 @@ class FolderStatus:
     left: int  # waiting photos that can't be taken as they are (empty, hard-linked, unreadable, locked in)
     events: bool  # whether hints come in; if not, scanning alone finds the photos
     done: int
+    review: int
     rejected: int
     failed: int
 

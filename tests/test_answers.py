@@ -222,4 +222,4 @@ def test_a_photo_that_is_still_in_work_can_not_be_requeued(studio: Studio) -> No
     with _idle(studio, workers=HeldWorkers) as running:
         running.run(until=lambda: bool(running.journal.jobs()))
         (failed,) = _ask(running, "requeue", ids=[_job_id(running)])["failed"]
-        assert "only done, rejected and failed ones can be requeued" in failed["why"]
+        assert "only done, review, rejected and failed ones can be requeued" in failed["why"]

@@ -40,7 +40,7 @@ def _unreachable(folder: HotFolder) -> str:
 def test_a_new_folder_gets_its_layout_and_a_private_corner(tmp_path: Path) -> None:
     folder = attached(tmp_path)
     assert _names(folder.settings.path) == [
-        ".bshm", ".bshm/folder.json", ".bshm/work", "done", "drop", "failed", "rejected",
+        ".bshm", ".bshm/folder.json", ".bshm/work", "done", "drop", "failed", "rejected", "review",
     ]  # fmt: skip
     assert mode_of(folder.settings.path / ".bshm") == mode_of(folder.settings.path / ".bshm/work") == 0o700
     assert mode_of(folder.settings.path / ".bshm/folder.json") == 0o600
@@ -183,7 +183,7 @@ def _second_folder(base: Path) -> HotFolder:
     return HotFolder(Disk(), settings, base / "state")
 
 
-@pytest.mark.parametrize("directory", ["done", "rejected", "failed", "drop"])
+@pytest.mark.parametrize("directory", ["done", "review", "rejected", "failed", "drop"])
 def test_a_directory_of_originals_on_another_file_system_is_for_the_operator_to_change(
     tmp_path: Path, directory: str
 ) -> None:

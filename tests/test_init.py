@@ -34,7 +34,7 @@ def test_init_writes_the_four_lines_and_makes_the_tree(tmp_path: Path, written: 
     lines = [line for line in written.read_text().splitlines() if not line.startswith("#")]
     assert lines == ["version: 1", "hot_folders:", "  - name: portraits", f"    path: {tmp_path / 'portraits'}"]
     made = {path.name for path in (tmp_path / "portraits").iterdir()}
-    assert made == {".bshm", "drop", "results", "done", "rejected", "failed"}
+    assert made == {".bshm", "drop", "results", "done", "review", "rejected", "failed"}
 
 
 def test_what_init_made_needs_only_a_model(tmp_path: Path) -> None:
@@ -46,7 +46,7 @@ def test_what_init_made_needs_only_a_model(tmp_path: Path) -> None:
 
 def test_init_says_what_to_do_next(tmp_path: Path) -> None:
     told = init(tmp_path / "portraits")
-    for command in ("bshm-watchd model fetch u2netp", "bshm-watchd check", "bshm-watchd run"):
+    for command in ("bshm-watchd model fetch portrait", "bshm-watchd check", "bshm-watchd run"):
         assert command in told.out
     assert f"{tmp_path}/portraits/drop" in told.out
 

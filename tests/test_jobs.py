@@ -37,10 +37,10 @@ def test_a_job_that_is_over_moves_nowhere_and_every_other_can_end() -> None:
         assert reached & FINAL, state
 
 
-def test_a_published_job_can_only_be_done() -> None:
+def test_a_published_job_can_only_be_done_or_wait_for_review() -> None:
     """Roll-forward only: nothing published is withdrawn."""
     assert MOVES[State.PUBLISHING] == {State.PUBLISHED}
-    assert MOVES[State.PUBLISHED] == {State.DONE}
+    assert MOVES[State.PUBLISHED] == {State.DONE, State.REVIEW}
 
 
 def test_ids_sort_by_the_time_they_were_made() -> None:

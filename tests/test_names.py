@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bshm_watchd.delivery.names import done_place, names, troubled_place
-from bshm_watchd.jobs import Job, Place
+from bshm_watchd.delivery.names import filed_place, names
+from bshm_watchd.jobs import Job, Place, Problem, State
 from tests.support.trees import WALL, a_job, settings_of
 
 _any_name = st.binary(min_size=1, max_size=255).filter(lambda name: not {0, 47} & set(name)).map(os.fsdecode)
@@ -73,7 +74,7 @@ def test_a_number_is_shared_by_all_results_and_the_original() -> None:
 
 def test_the_original_goes_to_done_by_the_date_of_its_claim(in_berlin: None) -> None:
     late = a_job(settings_of(Path("/srv/hot")), "a.jpg", "sub", claimed_wall=1_782_856_799.0)  # 23:59:59 there
-    assert done_place(late, 1) == Place("", "done/2026-06-30/sub", "a.jpg")
+    assert filed_place(late, 1) == Place("", "done/2026-06-30/sub", "a.jpg")
 
 
 def test_a_deleted_original_has_no_name() -> None:
@@ -82,8 +83,14 @@ def test_a_deleted_original_has_no_name() -> None:
     assert chosen.places == chosen.targets
 
 
+def test_a_doubtful_photo_is_kept_for_review_even_where_originals_are_deleted() -> None:
+    job = replace(_job("a.jpg", "sub", originals={"done": "delete"}), problem=Problem("empty", "nobody", "look"))
+    assert names(job, 2).filed == Place("", "review/sub", "a~2.jpg")
+
+
 def test_a_long_name_leaves_room_for_its_sidecar() -> None:
-    place = troubled_place(_job("é" * 125 + ".jpg", "sub"), "rejected", 1)
+    place = filed_place(replace(_job("é" * 125 + ".jpg", "sub"), state=State.REJECTING), 1)
+    assert place is not None
     assert place.directory == "rejected/sub"
     assert place.name == "é" * 120 + ".jpg"
     assert len(os.fsencode(place.name + ".error.json")) <= 255
@@ -93,7 +100,8 @@ def test_a_long_name_leaves_room_for_its_sidecar() -> None:
 def test_every_name_of_any_photo_fits_and_stays_in_its_directory(name: str, number: int) -> None:
     job = _job(name, "sub")
     chosen = names(job, number)
-    for place in (*chosen.places, troubled_place(job, "failed", number)):
+    for place in (*chosen.places, filed_place(replace(job, state=State.FAILING), number)):
+        assert place is not None
         assert "/" not in place.name and place.name not in ("", ".", "..")
         assert len(os.fsencode(place.name)) <= 255
     assert [place.directory for place in chosen.targets] == ["results/sub"]

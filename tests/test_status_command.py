@@ -20,7 +20,7 @@ def studio(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Configured:
 def folder(name: str, state: FolderMode = FolderMode.WATCHING, reason: str = "") -> FolderStatus:
     return FolderStatus(
         name=name, path=f"/srv/hot/{name}", state=state, reason=reason, waiting=12, in_flight=3, retrying=1,
-        oldest_waiting_seconds=754.0, not_photos=2, left=0, events=True, done=1234, rejected=5, failed=0,
+        oldest_waiting_seconds=754.0, not_photos=2, left=0, events=True, done=1234, review=4, rejected=5, failed=0,
     )  # fmt: skip
 
 
@@ -49,7 +49,7 @@ def test_status_shows_each_folder_in_a_line(studio: Configured) -> None:
     lines = result.out.splitlines()
     assert lines[0] == "bshm-watchd 1.2.3 is running: busy"
     assert [line.split() for line in lines if line.startswith("school")] == [
-        ["school", "watching", "12", "13", "min", "4", "1234", "5", "0", "2"]
+        ["school", "watching", "12", "13", "min", "4", "1234", "4", "5", "0", "2"]
     ]
 
 

@@ -27,7 +27,7 @@ def print_json(content: object) -> None:
     say(json.dumps(content, indent=2))
 
 
-def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, gap: int = 2) -> None:
     """A table without frames; columns that are empty in every row are left out, None is an empty cell."""
     from rich.console import Console
     from rich.table import Table
@@ -35,7 +35,7 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
 
     cells = [[_cell(value) for value in row] for row in rows]
     filled = [index for index in range(len(columns)) if any(row[index] for row in cells)]
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold", show_header=any(columns))
+    table = Table(box=None, pad_edge=False, padding=(0, gap, 0, 0), header_style="bold", show_header=any(columns))
     for index in filled:
         numbers = index > 0 and all(row[index].isdigit() for row in cells)
         table.add_column(columns[index], justify="right" if numbers else "left", overflow="fold")

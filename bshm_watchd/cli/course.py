@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from bshm_watchd import logs
 from bshm_watchd.cli.console import complain, print_json, print_table
 from bshm_watchd.clock import Clock
-from bshm_watchd.jobs import State
+from bshm_watchd.jobs import ENDED
 from bshm_watchd.status import FolderMode
 
 if TYPE_CHECKING:
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from bshm_watchd.folder_state import FolderState
 
 _BARS = 5  # more folders than that share one
-_ENDED = (State.DONE, State.REJECTED, State.FAILED)
 _ADVICE = {
     1: "some photos were rejected or failed, each with a .error.json beside it; see: bshm-watchd jobs list",
     75: "not everything could be had; run it again",
@@ -36,6 +35,7 @@ class FolderCourse:
 
     folder: str
     done: int
+    review: int
     rejected: int
     failed: int
     left: int
@@ -44,7 +44,7 @@ class FolderCourse:
 
     @property
     def ended(self) -> int:
-        return self.done + self.rejected + self.failed
+        return self.done + self.review + self.rejected + self.failed
 
 
 class Course:
@@ -86,13 +86,14 @@ class Course:
         }
 
     def _print_table(self, folders: list[FolderCourse]) -> None:
-        columns = ("folder", "done", "rejected", "failed", "left", "photos/s")
+        columns = ("folder", "done", "review", "rejected", "failed", "left", "photos/s")
         rows: list[tuple[Any, ...]] = [
-            (one.folder, one.done, one.rejected, one.failed, one.left, self._rate(one.ended)) for one in folders
+            (one.folder, one.done, one.review, one.rejected, one.failed, one.left, self._rate(one.ended))
+            for one in folders
         ]
         if len(rows) > 1:
-            sums = [sum(numbers) for numbers in zip(*(row[1:5] for row in rows), strict=True)]
-            rows.append(("all", *sums, self._rate(sum(sums[:3]))))
+            sums = [sum(numbers) for numbers in zip(*(row[1:6] for row in rows), strict=True)]
+            rows.append(("all", *sums, self._rate(sum(sums[:4]))))
         print_table(columns, rows)
 
     def _rate(self, ended: int) -> float | None:
@@ -104,10 +105,10 @@ def folders_of(daemon: Daemon) -> list[FolderCourse]:
 
 
 def _folder_course(daemon: Daemon, name: str, folder: FolderState) -> FolderCourse:
-    done, rejected, failed = (daemon.tally.count(state, folder=name) for state in _ENDED)
+    done, review, rejected, failed = (daemon.tally.count(state, folder=name) for state in ENDED)
     left = folder.waiting + folder.in_flight + folder.unfinished
     working = folder.mode in (FolderMode.WATCHING, FolderMode.STARTING)
-    return FolderCourse(name, done, rejected, failed, left, str(folder.mode), "" if working else folder.reason)
+    return FolderCourse(name, done, review, rejected, failed, left, str(folder.mode), "" if working else folder.reason)
 
 
 @contextlib.contextmanager

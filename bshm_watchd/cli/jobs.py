@@ -24,6 +24,7 @@ _EXIT_SOME_FAILED = 1
 _Json = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
 _Folder = Annotated[str | None, typer.Option("--folder", metavar="NAME", help="Only of this hot folder.")]
 _Rejected = Annotated[bool, typer.Option("--rejected", help="Those whose photo is at fault.")]
+_Review = Annotated[bool, typer.Option("--review", help="Those whose matte is doubtful.")]
 _Failed = Annotated[bool, typer.Option("--failed", help="Those whose attempts are used up.")]
 
 
@@ -34,6 +35,7 @@ def list_(
     state: Annotated[list[str] | None, typer.Option(metavar="STATE", help="Only in this state; may repeat.")] = None,
     rejected: _Rejected = False,
     failed: _Failed = False,
+    review: _Review = False,
     limit: Annotated[int, typer.Option(min=1, max=_PAGE_ROWS, metavar="N", help="At most that many.")] = 50,
     before: Annotated[str, typer.Option(metavar="ID", show_default=False, help="Only older ones.")] = "~",
     as_json: _Json = False,
@@ -46,7 +48,7 @@ def list_(
       bshm-watchd jobs list --rejected --failed --folder portraits
       bshm-watchd jobs list --state done --limit 1000 --json
     """
-    states = [*_checked_states(state or []), *_troubled(rejected=rejected, failed=failed)]
+    states = [*_checked_states(state or []), *_troubled(rejected=rejected, failed=failed, review=review)]
     wanted = {"folder": _checked_folder(context, folder), "states": states, "limit": limit, "before": before}
     answer = _ask(context, "jobs_list", wanted)
     if as_json:
@@ -76,6 +78,7 @@ def requeue(
     ids: Annotated[list[str] | None, typer.Argument(metavar="ID", help="Jobs that are over.")] = None,
     rejected: _Rejected = False,
     failed: _Failed = False,
+    review: _Review = False,
     folder: _Folder = None,
     as_json: _Json = False,
 ) -> None:
@@ -88,11 +91,11 @@ def requeue(
       bshm-watchd jobs requeue 01J9ZQ4T2V8W3X5Y6Z7A8B9C0D
       bshm-watchd jobs requeue --failed --folder portraits
     """
-    states = _troubled(rejected=rejected, failed=failed)
+    states = _troubled(rejected=rejected, failed=failed, review=review)
     if bool(ids) == bool(states):
-        raise typer.BadParameter("name the jobs, or say --rejected or --failed")
+        raise typer.BadParameter("name the jobs, or say --rejected, --failed or --review")
     if ids and folder:
-        raise typer.BadParameter("--folder goes with --rejected or --failed; a job's id says its folder")
+        raise typer.BadParameter("--folder goes with --rejected, --failed or --review; a job's id says its folder")
     chosen_ids = (
         [_checked_id(one) for one in ids] if ids else _ids_of(context, _checked_folder(context, folder), states)
     )
@@ -168,8 +171,8 @@ def _all_jobs(context: typer.Context, folder: str | None, states: list[str]) -> 
 # -- what was typed ----------------------------------------------------------------------------------------
 
 
-def _troubled(*, rejected: bool, failed: bool) -> list[str]:
-    return [name for name, wanted in (("rejected", rejected), ("failed", failed)) if wanted]
+def _troubled(**wanted: bool) -> list[str]:
+    return [name for name, is_wanted in wanted.items() if is_wanted]
 
 
 def _checked_states(states: list[str]) -> list[str]:

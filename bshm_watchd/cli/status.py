@@ -10,7 +10,7 @@ from bshm_watchd.cli import chosen
 from bshm_watchd.cli.console import duration, print_json, print_table, say
 from bshm_watchd.ops.asking import SOCKET_NAME, ask
 
-_COLUMNS = ("folder", "state", "waiting", "oldest", "in work", "done", "rejected", "failed", "other")
+_COLUMNS = ("folder", "state", "waiting", "oldest", "in work", "done", "review", "rejected", "failed", "other")
 
 
 def status(
@@ -34,7 +34,7 @@ def _print(answer: dict[str, Any]) -> None:
     say(f"bshm-watchd {answer['version']} is running: {answer['state']}")
     say(f"process {answer['pid']} since {answer['since']}, {answer['finished']} photos finished")
     say(f"model {answer['model']}, {answer['device']}\n")
-    print_table(_COLUMNS, [_row(folder) for folder in answer["folders"]])
+    print_table(_COLUMNS, [_row(folder) for folder in answer["folders"]], gap=1)  # fits into 80 columns
     for folder in answer["folders"]:
         if folder["reason"]:
             say(f"\n{folder['name']} is {folder['state'].replace('_', ' ')}: {folder['reason']}")
@@ -48,6 +48,7 @@ def _row(folder: dict[str, Any]) -> tuple[Any, ...]:
         duration(folder["oldest_waiting_seconds"]),
         folder["in_flight"] + folder["retrying"],
         folder["done"],
+        folder["review"],
         folder["rejected"],
         folder["failed"],
         folder["not_photos"],

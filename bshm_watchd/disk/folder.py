@@ -240,7 +240,7 @@ class HotFolder:
 
     def _check_filing(self) -> None:
         done = self.settings.originals.done
-        for directory in (DROP, "rejected", "failed", *([] if done == "delete" else [_fixed_part(done)])):
+        for directory in (DROP, "review", "rejected", "failed", *([] if done == "delete" else [_fixed_part(done)])):
             self._check_rename_to(directory)
 
     def _check_rename_to(self, directory: str) -> None:

@@ -9,10 +9,11 @@ import dataclasses
 import json
 from typing import Any
 
-from bshm_watchd.config import OutputSettings, PermissionSettings
+from bshm_watchd.config import PermissionSettings
 from bshm_watchd.disk.durable import read_record, write_record
 from bshm_watchd.disk.ops import Disk
 from bshm_watchd.jobs import Filed, Job, Place, Plan, Problem, Result, Stamp, State
+from bshm_watchd.output_settings import OutputSettings
 
 NAME = "job.json"
 _VERSION = 1
@@ -77,6 +78,7 @@ def _plan(raw: dict[str, Any]) -> Plan:
         outputs=tuple(OutputSettings.model_validate(item) for item in raw["outputs"]),
         output_roots=tuple(raw["output_roots"]),
         done=raw["done"],
+        review=raw["review"],
         permissions=_permissions(raw["permissions"]),
     )
 

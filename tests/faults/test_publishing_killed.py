@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from bshm_watchd.clock import local_date
 from bshm_watchd.daemon import EXIT_FINE
+from bshm_watchd.delivery.matted import Matted
 from bshm_watchd.delivery.render import render
 from bshm_watchd.disk import record
 from bshm_watchd.disk.ops import Disk
 from bshm_watchd.jobs import Job, State
+from bshm_watchd.output_settings import OutputSettings
 from tests.support import invariants
 from tests.support.crashes import TWO_OUTPUTS
 from tests.support.disks import Died, DyingDisk, InterruptedDisk, NoReplaceMissing
@@ -30,9 +30,9 @@ class Renders:
     def __init__(self) -> None:
         self.kinds: list[str] = []
 
-    def __call__(self, kind: str, pixels: NDArray[np.uint8], alpha: NDArray[np.uint8]) -> bytes:
-        self.kinds.append(kind)
-        return render(kind, pixels, alpha)
+    def __call__(self, output: OutputSettings, matted: Matted) -> bytes:
+        self.kinds.append(output.kind)
+        return render(output, matted)
 
 
 def _leave(_: Path) -> None:

@@ -24,9 +24,9 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from bshm_watchd.answers import REQUEUEABLE
 from bshm_watchd.daemon import EXIT_FINE, EXIT_SOME_REJECTED
 from bshm_watchd.events import Hinted
+from bshm_watchd.jobs import ENDED
 from bshm_watchd.journal import JOURNAL_NAME, Row
 from bshm_watchd.matting.photo import Photo
 from bshm_watchd.pipeline import Pipeline
@@ -192,7 +192,7 @@ class HotFolderMachine(RuleBasedStateMachine):
     @rule(which=_WHICH)
     def requeue(self, which: int) -> None:
         self._let_pass(2)  # it may just have started, or been held
-        rows = [row for row in self.studio.rows() if row.state in REQUEUEABLE and not row.requeued_as]
+        rows = [row for row in self.studio.rows() if row.state in ENDED and not row.requeued_as]
         for row in _pick(which, rows):
             self._requeue(row)
 

@@ -11,7 +11,7 @@ from bshm_watchd.daemon import EXIT_FINE, EXIT_SOME_REJECTED
 from tests.support import invariants
 from tests.support.disks import Died, DyingDisk
 from tests.support.power_cut import PowerCutDisk
-from tests.support.studio import Studio
+from tests.support.studio import Studio, nobody
 
 TWO_OUTPUTS = """
     outputs:
@@ -21,10 +21,10 @@ TWO_OUTPUTS = """
 
 
 def busy_studio(base: Path, extra: str = "") -> Studio:
-    """Two photos whose results have the same name, and one that is none."""
+    """Two photos whose results may have the same name, one of them with nobody in it, and a file that is no photo."""
     studio = Studio(base, extra)
     studio.drop("a.png")
-    studio.drop("sub/a.png")
+    studio.drop("sub/a.png", nobody())
     studio.drop("text.jpg", b"this is no photo")
     return studio
 

@@ -17,8 +17,8 @@ from bshm_watchd.disk.filing import SIDECAR_SUFFIX
 from bshm_watchd.jobs import FINAL
 from tests.support.studio import HotTree, Studio, cutout_of, sha256
 
-_PLACES = ("drop", ".bshm/work", "done", "rejected", "failed")
-_FILED = ("done", "rejected", "failed")
+_PLACES = ("drop", ".bshm/work", "done", "review", "rejected", "failed")
+_FILED = ("done", "review", "rejected", "failed")
 _OUTPUTS: dict[str, Callable[[bytes], NDArray[np.uint8]]] = {
     "results": cutout_of,
     "mattes": lambda content: np.ascontiguousarray(cutout_of(content)[:, :, 3]),
@@ -57,7 +57,7 @@ def _each_filed_original_has_its_own_name(tree: HotTree) -> None:
 
 
 def _each_trouble_has_its_sidecar_and_no_other_is_there(tree: HotTree) -> None:
-    for place in ("rejected", "failed"):
+    for place in ("review", "rejected", "failed"):
         files = [str(path) for path in _files(tree, place)]
         troubled = {path for path in files if not path.endswith(SIDECAR_SUFFIX)}
         sidecars = {path.removesuffix(SIDECAR_SUFFIX): path for path in files if path.endswith(SIDECAR_SUFFIX)}
@@ -67,11 +67,11 @@ def _each_trouble_has_its_sidecar_and_no_other_is_there(tree: HotTree) -> None:
 
 
 def _each_result_is_whole_and_of_one_original(tree: HotTree) -> None:
-    """Every result is the one of a done original, and each done original (or requeue of one) has one of each kind."""
+    """Every result is the one of a done or doubtful original, and each of those (or requeue) has one of each kind."""
     for directory, made_of in _OUTPUTS.items():
         if directory != "results" and directory not in tree.extra:
             continue
-        contents = [path.read_bytes() for path in _files(tree, "done")]
+        contents = [path.read_bytes() for place in ("done", "review") for path in _originals(tree, place)]
         expected = Counter(_pixels_hash(made_of(content)) for content in contents)
         for content in set(contents):
             expected[_pixels_hash(made_of(content))] += tree.sets_again[sha256(content)]

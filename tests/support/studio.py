@@ -239,10 +239,18 @@ class Running:
 
 
 def png(serial: int, height: int = 6, width: int = 8) -> bytes:
-    """A small PNG that no other serial number has."""
+    """A small PNG that no other serial number has. Green, and so opaque, in its left half only: no edge is soft."""
     pixels = np.random.default_rng(serial).integers(0, 256, (height, width, 3), np.uint8)
-    pixels[0, 0] = (serial >> 16 & 255, serial >> 8 & 255, serial & 255)
+    pixels[:, :, 1] = np.where(np.arange(width) < width // 2, 255, 0)
+    pixels[0, 0, 0], pixels[0, 0, 2], pixels[0, 1, 0] = serial >> 16 & 255, serial >> 8 & 255, serial & 255
     return cv2.imencode(".png", pixels)[1].tobytes()
+
+
+def nobody() -> bytes:
+    """A PNG without any green: its matte is empty."""
+    picture = cv2.imdecode(np.frombuffer(png(next(_serial)), np.uint8), cv2.IMREAD_COLOR)
+    picture[:, :, 1] = 0
+    return cv2.imencode(".png", picture)[1].tobytes()
 
 
 def jpeg(pixels: NDArray[np.uint8]) -> bytes:

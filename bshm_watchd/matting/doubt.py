@@ -1,0 +1,53 @@
+"""Is a matte one that somebody should look at? Pure; the results are published all the same."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+
+from bshm_watchd.jobs import Problem
+
+if TYPE_CHECKING:
+    from bshm_watchd.matting.photo import Alpha
+
+_LEAST_COVERAGE = 0.005
+_SMALL_SIDE = 320
+_PERSON = 128
+_PIECE = 0.1  # a part with less of the whole than this is a piece, not a person
+_MOST_IN_PIECES = 0.15
+
+_LOOK = "look at the result; if it is wrong, cut this photo by hand, or with another model"
+
+
+def doubt(alpha: Alpha) -> Problem | None:
+    """None for a matte that looks like people. Otherwise `empty` or `fragmented`, with its figures."""
+    coverage = cv2.mean(alpha)[0] / 255
+    if coverage < _LEAST_COVERAGE:
+        return Problem("empty", f"hardly anybody was found: {coverage:.2%} of the picture", _LOOK)
+    share = _share_in_pieces(alpha)
+    if share > _MOST_IN_PIECES:
+        return Problem("fragmented", f"the matte lies in pieces: {share:.0%} of it in small ones", _LOOK)
+    return None
+
+
+def _share_in_pieces(alpha: Alpha) -> float:
+    """The share of the person's pixels in connected parts that are too small to be somebody."""
+    areas = _areas(alpha)
+    return float(areas[areas < _PIECE * areas.sum()].sum() / max(areas.sum(), 1))
+
+
+def _areas(alpha: Alpha) -> np.ndarray:
+    """Pixels of each connected part, counted in a picture of at most `_SMALL_SIDE` on its longer side.
+
+    Of a large photo only every nth row and column is averaged: thousands of values for each pixel tell no more.
+    """
+    step = max(1, max(alpha.shape) // (4 * _SMALL_SIDE))
+    sampled = np.ascontiguousarray(alpha[::step, ::step])
+    height, width = sampled.shape
+    scale = min(1.0, _SMALL_SIDE / max(height, width))
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    small = cv2.resize(sampled, size, interpolation=cv2.INTER_AREA)
+    _, _, statistics, _ = cv2.connectedComponentsWithStats((small >= _PERSON).astype(np.uint8))
+    return np.asarray(statistics[1:, cv2.CC_STAT_AREA])
