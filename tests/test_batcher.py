@@ -14,6 +14,8 @@ import pytest
 from bshm_watchd.config import ModelSettings
 from bshm_watchd.errors import RuntimeBroken, WatchdError
 from bshm_watchd.matting.batcher import Batcher, BatcherClosed, due
+from bshm_watchd.matting.bundle import Bundle
+from bshm_watchd.matting.edge_pass import EdgePass
 from bshm_watchd.matting.photo import Photo
 from bshm_watchd.matting.runtime import MattingFailed, Runtime, make_runtime
 from tests.support.clock import FakeClock
@@ -96,6 +98,43 @@ def test_alpha_comes_back_at_the_photos_own_size_and_place() -> None:
     assert alpha.shape == (900, 600)
     assert alpha[310:590, 210:390].min() > 250
     assert np.abs(alpha.astype(int) - pixels[:, :, 1]).mean() < 2
+
+
+def test_no_matte_is_more_opaque_than_its_photo() -> None:
+    pixels = np.random.default_rng(5).integers(0, 256, (40, 30, 3), np.uint8)
+    opacity = np.random.default_rng(6).integers(0, 256, (40, 30), np.uint8)
+    bundle = arithmetic_bundle()
+    with Batcher(make_runtime(bundle, ModelSettings()), bundle, 4, 0) as batcher:
+        alpha = batcher.matte(Photo(pixels, opacity))
+    assert np.array_equal(alpha, np.minimum(pixels[:, :, 1], opacity))
+
+
+def with_edge_pass(bundle: Bundle) -> Bundle:
+    return Bundle(bundle.directory, bundle.manifest.model_copy(update={"edge_pass": EdgePass()}))
+
+
+def test_an_edge_pass_finds_the_photos_own_edges() -> None:
+    pixels = np.zeros((900, 600, 3), np.uint8)
+    pixels[303:604, 207:401] = 255
+    plain = arithmetic_bundle(longest_side=150)
+    bundle = with_edge_pass(plain)
+    runtime = make_runtime(bundle, ModelSettings())
+    with Batcher(runtime, bundle, 4, 0) as batcher:
+        sharp = batcher.matte(Photo(pixels))
+    with Batcher(make_runtime(plain, ModelSettings()), plain, 4, 0) as batcher:
+        soft = batcher.matte(Photo(pixels))
+    wrong = [int(np.count_nonzero(np.abs(alpha.astype(int) - pixels[:, :, 1]) > 25)) for alpha in (sharp, soft)]
+    assert sharp.shape == (900, 600)
+    assert wrong[0] < wrong[1] / 4
+
+
+def test_a_photo_with_an_edge_pass_is_no_more_opaque_than_it_was() -> None:
+    pixels = np.random.default_rng(5).integers(0, 256, (80, 60, 3), np.uint8)
+    opacity = np.random.default_rng(6).integers(0, 256, (80, 60), np.uint8)
+    bundle = with_edge_pass(arithmetic_bundle(longest_side=30))
+    with Batcher(make_runtime(bundle, ModelSettings()), bundle, 4, 0) as batcher:
+        alpha = batcher.matte(Photo(pixels, opacity))
+    assert (alpha <= opacity).all()
 
 
 def test_photos_that_wait_together_share_a_batch() -> None:

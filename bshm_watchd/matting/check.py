@@ -17,7 +17,8 @@ from bshm_watchd.matting.runtime import make_runtime
 
 if TYPE_CHECKING:
     from bshm_watchd.config import ModelSettings
-    from bshm_watchd.matting.bundle import Bundle, GoldenPicture
+    from bshm_watchd.matting.bundle import Bundle
+    from bshm_watchd.matting.manifest import GoldenPicture
     from bshm_watchd.matting.photo import Pixels
 
 _MAX_PIXELS = 4_000_000
@@ -56,7 +57,10 @@ def _check_golden(
 ) -> Finding:
     expected = read_picture(bundle.path(golden.matte)).pixels[:, :, 0]
     actual = batcher.matte(read_picture(bundle.path(golden.picture)))
-    bound = golden.mean_difference[precision]
+    bound = golden.mean_difference.get(precision)
+    if bound is None:
+        message = f"the manifest has no bound for {precision}, so nothing says that this precision is right"
+        return Finding(bundle.manifest.name, golden.picture, False, message)
     difference = float(np.abs(actual.astype(np.int16) - expected).mean()) / 255
     message = f"alpha differs by {difference:.5f} on average at {precision}, allowed are {bound:g}"
     return Finding(bundle.manifest.name, golden.picture, difference <= bound, message, difference, bound)
@@ -71,7 +75,7 @@ def read_picture(path: Path) -> Photo:
         return made[0]
 
     try:
-        decode_picture(memoryview(path.read_bytes()), _MAX_PIXELS, allocate)
+        decoded = decode_picture(memoryview(path.read_bytes()), _MAX_PIXELS, allocate)
     except Refused as error:
         raise ConfigError([f"{path}: {error.detail}"]) from error
-    return Photo(made[0])
+    return Photo(made[0], decoded.opacity, decoded.metadata)

@@ -37,7 +37,12 @@ def _averaged(pixels: Pixels, least_height: int, least_width: int) -> Pixels:
 
 
 def enlarged(alpha: Alpha, height: int, width: int) -> Alpha:
-    """To the photo's height x width, by cubic interpolation: as cheap as linear, and half as far from Lanczos."""
+    """To the photo's height x width, by cubic interpolation: as cheap as linear, and half as far from Lanczos.
+
+    A photo smaller than its alpha gets averages. The same array is returned where nothing is to do.
+    """
     if alpha.shape == (height, width):
         return alpha
-    return np.asarray(cv2.resize(alpha, (width, height), interpolation=cv2.INTER_CUBIC), np.uint8)
+    smaller = height <= alpha.shape[0] and width <= alpha.shape[1]
+    how = cv2.INTER_AREA if smaller else cv2.INTER_CUBIC
+    return np.asarray(cv2.resize(alpha, (width, height), interpolation=how), np.uint8)

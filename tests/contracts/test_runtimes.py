@@ -9,15 +9,19 @@ import numpy as np
 import pytest
 
 from bshm_watchd.config import ModelSettings
+from bshm_watchd.errors import RuntimeBroken
 from bshm_watchd.matting.bundle import Bundle
 from bshm_watchd.matting.runtime import Runtime, make_runtime
-from tests.support.runtimes import arithmetic_bundle, u2netp_bundle
+from bshm_watchd.matting.scaling import shrunk
+from tests.support.astronaut import astronaut
+from tests.support.runtimes import arithmetic_bundle, portrait_bundle, selfie_bundle, u2netp_bundle
 
 RUNTIMES: dict[str, Callable[[], Bundle]] = {
     "arithmetic": lambda: arithmetic_bundle(max_batch=4, streams=2),
     "openvino": u2netp_bundle,
+    "litert": selfie_bundle,
+    "fused": portrait_bundle,
 }
-SIDE = 320
 
 
 @pytest.fixture(scope="module", params=RUNTIMES)
@@ -33,15 +37,14 @@ def runtime(bundle: Bundle) -> Iterator[Runtime]:
     made.close()
 
 
-def pictures(count: int) -> list[np.ndarray]:
-    """A bright disc on noise, somewhere else in each; read-only, as decoded photos are."""
-    rng = np.random.default_rng(11)
-    made = rng.integers(0, 60, (count, SIDE, SIDE, 3), np.uint8)
-    rows, columns = np.mgrid[:SIDE, :SIDE]
-    for index, picture in enumerate(made):
-        picture[(rows - 160) ** 2 + (columns - 80 - 40 * index) ** 2 < 70**2] = (220, 180, 150)
-    made.flags.writeable = False
-    return list(made)
+@pytest.fixture(scope="module")
+def pictures(bundle: Bundle) -> list[np.ndarray]:
+    """A portrait of working size, moved further to the side in each; read-only, as decoded photos are."""
+    portrait = shrunk(astronaut(), *bundle.working_size(320, 320))
+    moved = [np.roll(portrait, 20 * index, axis=1) for index in range(4)]
+    for picture in moved:
+        picture.flags.writeable = False
+    return moved
 
 
 def alphas(runtime: Runtime, batch: list[np.ndarray]) -> list[np.ndarray]:
@@ -50,39 +53,37 @@ def alphas(runtime: Runtime, batch: list[np.ndarray]) -> list[np.ndarray]:
     return [answer for answer in answers if isinstance(answer, np.ndarray)]
 
 
-def test_each_picture_gets_an_alpha_of_its_size(runtime: Runtime) -> None:
-    for alpha in alphas(runtime, pictures(3)):
-        assert alpha.shape == (SIDE, SIDE)
+def test_each_picture_gets_an_alpha_of_its_size(runtime: Runtime, pictures: list[np.ndarray]) -> None:
+    for alpha in alphas(runtime, pictures[:3]):
+        assert alpha.shape == pictures[0].shape[:2]
         assert alpha.dtype == np.uint8
 
 
-def test_answers_come_in_order_and_do_not_depend_on_neighbours(runtime: Runtime) -> None:
-    batch = pictures(4)
-    alone = [alphas(runtime, [picture])[0] for picture in batch]
+def test_answers_come_in_order_and_do_not_depend_on_neighbours(runtime: Runtime, pictures: list[np.ndarray]) -> None:
+    alone = [alphas(runtime, [picture])[0] for picture in pictures]
     assert not np.array_equal(alone[0], alone[3])
-    for together, single in zip(alphas(runtime, batch), alone, strict=True):
+    for together, single in zip(alphas(runtime, pictures), alone, strict=True):
         assert np.array_equal(together, single)
 
 
-def test_pictures_are_not_changed(runtime: Runtime) -> None:
-    batch = [picture.copy() for picture in pictures(2)]
+def test_pictures_are_not_changed(runtime: Runtime, pictures: list[np.ndarray]) -> None:
+    batch = [picture.copy() for picture in pictures]
     runtime.infer(batch)
-    assert all(np.array_equal(*pair) for pair in zip(batch, pictures(2), strict=True))
+    assert all(np.array_equal(*pair) for pair in zip(batch, pictures, strict=True))
 
 
-def test_answers_outlive_later_calls(runtime: Runtime) -> None:
-    first, second = pictures(2)
+def test_answers_outlive_later_calls(runtime: Runtime, pictures: list[np.ndarray]) -> None:
+    first, second = pictures[:2]
     (kept,) = alphas(runtime, [first])
     before = kept.copy()
     runtime.infer([second])
     assert np.array_equal(kept, before)
 
 
-def test_many_threads_may_call_at_once(runtime: Runtime) -> None:
-    batch = pictures(4)
-    expected = alphas(runtime, batch)
+def test_many_threads_may_call_at_once(runtime: Runtime, pictures: list[np.ndarray]) -> None:
+    expected = alphas(runtime, pictures)
     with concurrent.futures.ThreadPoolExecutor(runtime.streams + 1) as threads:
-        found = list(threads.map(lambda picture: alphas(runtime, [picture])[0], batch * 2))
+        found = list(threads.map(lambda picture: alphas(runtime, [picture])[0], pictures * 2))
     assert all(np.array_equal(*pair) for pair in zip(found, expected * 2, strict=True))
 
 
@@ -95,3 +96,10 @@ def test_closing_twice_or_without_a_start_is_fine(bundle: Bundle) -> None:
     made = make_runtime(bundle, ModelSettings())
     made.close()
     made.close()
+
+
+def test_a_call_after_the_close_fails_and_does_not_hang(bundle: Bundle, pictures: list[np.ndarray]) -> None:
+    made = make_runtime(bundle, ModelSettings())
+    made.close()
+    with pytest.raises(RuntimeBroken, match="closed"):
+        made.infer(pictures[:1])

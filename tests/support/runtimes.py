@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bshm_watchd.errors import ConfigError
-from bshm_watchd.matting.bundle import Bundle, catalogue, find_bundle
+from bshm_watchd.matting.bundle import Bundle, catalogue
 from bshm_watchd.matting.fetch import fetch
 
 if TYPE_CHECKING:
@@ -61,15 +61,23 @@ def arithmetic_bundle(longest_side: int = 10_000, **model: float) -> Bundle:
     return Bundle(shipped.directory, shipped.manifest.model_copy(update={"model": changed, "working_size": size}))
 
 
-@functools.cache
 def u2netp_bundle() -> Bundle:
-    """The bundle u2netp: of $BSHM_WATCHD_TEST_STATE, else fetched once into pytest's cache; else the test skips."""
+    return _fetched("u2netp")
+
+
+def selfie_bundle() -> Bundle:
+    return _fetched("selfie")
+
+
+def portrait_bundle() -> Bundle:
+    return _fetched("portrait")
+
+
+@functools.cache
+def _fetched(name: str) -> Bundle:
+    """A bundle: of $BSHM_WATCHD_TEST_STATE, else fetched once into pytest's cache; else the test skips."""
     state_dir = Path(os.environ.get("BSHM_WATCHD_TEST_STATE") or _CACHE)
     try:
-        return find_bundle("u2netp", state_dir)
-    except ConfigError:
-        pass
-    try:
-        return fetch("u2netp", state_dir)
+        return fetch(name, state_dir)  # which leaves one alone that is there and intact
     except ConfigError as error:
-        pytest.skip(f"the weights of u2netp cannot be had: {error}")
+        pytest.skip(f"the weights of {name} cannot be had: {error}")

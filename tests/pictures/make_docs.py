@@ -1,0 +1,51 @@
+"""Makes the pictures of docs/models.md anew, with the bundle `portrait`: python -m tests.pictures.make_docs STATE_DIR
+
+All of them show NASA's portrait of astronaut Eileen Collins (public domain), or a person that nobody is.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from pathlib import Path
+
+from PIL import Image
+
+from bshm_watchd.config import BatchSettings, Limits, ModelSettings
+from bshm_watchd.in_process import InProcess, open_in_process
+from bshm_watchd.output_settings import OutputSettings
+from tests.support import astronaut, composed, contact_sheet
+
+DIRECTORY = Path(__file__).resolve().parents[2] / "docs" / "pictures"
+CUTOUT = OutputSettings(kind="cutout", path="{stem}.png")
+_JPEG_QUALITY = 85
+
+
+def main(state_dir: Path) -> None:
+    DIRECTORY.mkdir(exist_ok=True)
+    poses = dict(astronaut.shoot())
+    drawn = {"drawn": composed.compose(2, 1080, 1440).pixels}
+    with (
+        tempfile.TemporaryDirectory() as scratch,
+        open_in_process(ModelSettings(), BatchSettings(), Limits(), state_dir) as ours,
+    ):
+        good = [_frame(ours, Path(scratch), title, {**poses, **drawn}[title]) for title in ("close", "drawn")]
+        bad = [_frame(ours, Path(scratch), title, poses[title]) for title in ("mirrored", "upright")]
+        _save(contact_sheet.draw(good, groups=1), "portrait.jpg")
+        _save(contact_sheet.draw(bad, groups=1), "portrait_fails.jpg")
+
+
+def _frame(ours: InProcess, scratch: Path, title: str, pixels: composed.Bytes) -> contact_sheet.Frame:
+    original, cutout = scratch / f"{title}.jpg", scratch / f"{title}.png"
+    composed.save(original, pixels)
+    with original.open("rb") as photo:
+        cutout.write_bytes(ours.make(CUTOUT, photo.fileno(), None).content)
+    return contact_sheet.Frame(title, original, cutout)
+
+
+def _save(sheet: Image.Image, name: str) -> None:
+    sheet.save(DIRECTORY / name, quality=_JPEG_QUALITY)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -1,0 +1,112 @@
+"""`python -m tests.quality PACK_DIR`: the default bundle against what a user would take instead, in numbers.
+
+PACK_DIR is laid out as `tests/quality/pack.py` says. The bundles u2netp, selfie and portrait must have been fetched
+into the state directory; rembg is compared where a Python that has it is named.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import sys
+import tempfile
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from bshm_watchd.matting.bundle import Bundle
+from tests.quality.cases import Case, cases
+from tests.quality.contenders import Contender, bundles, rembg, resident
+from tests.quality.metrics import Errors, errors
+from tests.quality.pack import read_pack
+from tests.quality.sheets import Row, sheet
+from tests.quality.table import table
+from tests.support import composed
+
+_TIMED_PHOTOS, _TIMED_HEIGHT, _TIMED_WIDTH = 7, 1080, 1920
+_SHOWN = 10
+
+
+@dataclass
+class _Material:
+    """What came out for one kind of pictures: by contender, and the last contender's mattes that are worth a look."""
+
+    errors: dict[str, list[Errors]] = field(default_factory=dict)
+    worst: list[tuple[float, Row]] = field(default_factory=list)
+    first: list[Row] = field(default_factory=list)
+
+    def judge(self, case: Case, contenders: Sequence[Contender]) -> None:
+        for contender in contenders:
+            matte = contender.answer(case.pixels).matte
+            error = errors(matte, case.truth)
+            self.errors.setdefault(contender.name, []).append(error)
+        self._keep(error.mad, Row(f"{case.name}  MAD {error.mad:.4f}", case.pixels, case.truth, matte))
+
+    def _keep(self, mad: float, row: Row) -> None:
+        self.worst = sorted([*self.worst, (mad, row)], key=lambda each: -each[0])[:_SHOWN]
+        if len(self.first) < _SHOWN:
+            self.first.append(row)
+
+
+def main() -> int:
+    arguments = _arguments()
+    pack, ours = read_pack(arguments.pack, arguments.part), bundles(arguments.state)
+    materials: dict[str, _Material] = {}
+    with tempfile.TemporaryDirectory() as directory, ExitStack() as stack:
+        contenders = _contenders(ours, arguments.rembg, Path(directory), stack)
+        milliseconds = {contender.name: _milliseconds(contender) for contender in contenders}
+        for case in cases(pack, arguments.portraits, arguments.composed, arguments.nobody):
+            materials.setdefault(case.material, _Material()).judge(case, contenders)
+    for name, material in materials.items():
+        _print(f"{arguments.part}, {name}", material, milliseconds)
+        if arguments.sheets:
+            _save(arguments.sheets, name, material)
+    return 0
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.quality", description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("pack", type=Path, help="photos with mattes, and scenes without people")
+    parser.add_argument("--state", type=Path, required=True, help="state directory with the fetched bundles")
+    parser.add_argument("--part", choices=("held-back", "tuning"), default="held-back", help="which half of the pack")
+    parser.add_argument("--portraits", type=int, default=120, help="photos against the mattes of the pack")
+    parser.add_argument("--composed", type=int, default=125, help="pictures with exact alpha")
+    parser.add_argument("--nobody", type=int, default=40, help="pictures without anybody")
+    parser.add_argument("--rembg", type=Path, help="a Python that can import rembg")
+    parser.add_argument("--sheets", type=Path, help="write contact sheets into this directory")
+    return parser.parse_args()
+
+
+def _contenders(ours: dict[str, Bundle], python: Path | None, directory: Path, stack: ExitStack) -> Sequence[Contender]:
+    """The default comes last: its mattes are the ones that are shown."""
+    theirs = [("rembg p", ()), ("rembg p -a", ("--alpha-matting",))] if python else []
+    weights = ours["u2netp"].path("u2netp.onnx")
+    found = [
+        stack.enter_context(rembg(name, python, weights, directory / str(number), *options))
+        for number, (name, options) in enumerate(theirs)
+        if python
+    ]
+    return [*found, *(stack.enter_context(resident(name, bundle)) for name, bundle in ours.items())]
+
+
+def _milliseconds(contender: Contender) -> float:
+    """The median for a photo of 1920 x 1080, all cores, one photo at a time."""
+    photos = [composed.compose(seed, _TIMED_HEIGHT, _TIMED_WIDTH).pixels for seed in range(_TIMED_PHOTOS)]
+    return 1000 * statistics.median(contender.answer(pixels).seconds for pixels in photos)
+
+
+def _print(title: str, material: _Material, milliseconds: dict[str, float]) -> None:
+    count = len(next(iter(material.errors.values())))
+    print(f"\n{title}: {count} pictures; time at {_TIMED_WIDTH} x {_TIMED_HEIGHT}\n")
+    print(*table(material.errors, milliseconds), sep="\n", flush=True)
+
+
+def _save(directory: Path, name: str, material: _Material) -> None:
+    directory.mkdir(parents=True, exist_ok=True)
+    sheet([row for _, row in material.worst]).save(directory / f"{name}-worst.png")
+    sheet(material.first).save(directory / f"{name}-first.png")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
