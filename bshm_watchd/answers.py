@@ -12,15 +12,14 @@ from bshm_watchd import __version__
 from bshm_watchd.clock import timestamp
 from bshm_watchd.errors import WatchdError
 from bshm_watchd.events import Asked
-from bshm_watchd.jobs import Job, State
+from bshm_watchd.jobs import ENDED, Job, State
+from bshm_watchd.ops.asking import EXIT_TRY_AGAIN, ControlError
 from bshm_watchd.status import FolderMode, FolderStatus, Status
 
 if TYPE_CHECKING:
     from bshm_watchd.daemon import Daemon
     from bshm_watchd.folder_state import FolderState
     from bshm_watchd.journal import Journal, Row
-
-REQUEUEABLE = (State.DONE, State.REJECTED, State.FAILED)
 
 
 class BadRequest(WatchdError):
@@ -41,6 +40,8 @@ class Answers:
             "requeue": _requeue,
             "folder_take": lambda d, a: _attach_again(d, a, take=True),
             "folder_adopt": lambda d, a: _attach_again(d, a, adopt=True),
+            "photo_begins": _begin_photo,  # these two are asked by the control socket itself, for a client's photo
+            "photo_over": lambda d, a: d.schedule.photos.over(a.arguments["of"]),
         }
         try:
             verb = verbs.get(asked.verb)
@@ -61,7 +62,7 @@ class Answers:
             model=self._model,
             device=self._device,
             in_flight_bytes=daemon.schedule.in_flight_bytes,
-            finished=daemon.tally.count(*REQUEUEABLE),
+            finished=daemon.tally.count(*ENDED),
             folders=folders,
         )
 
@@ -76,8 +77,8 @@ def requeueable(journal: Journal, job_id: Any) -> Row:
         raise BadRequest("no such job; bshm-watchd jobs list shows them")
     if row.requeued_as:
         raise BadRequest(f"already requeued, as job {row.requeued_as}")
-    if row.state not in REQUEUEABLE:
-        raise BadRequest(f"the job is {row.state}: only done, rejected and failed ones can be requeued")
+    if row.state not in ENDED:
+        raise BadRequest(f"the job is {row.state}: only done, review, rejected and failed ones can be requeued")
     return row
 
 
@@ -150,6 +151,15 @@ def _attach_again(daemon: Daemon, asked: Asked, *, adopt: bool = False, take: bo
     asked.answer.set_result({"name": folder.settings.name, "asked": "take" if take else "adopt"})
 
 
+def _begin_photo(daemon: Daemon, asked: Asked) -> None:
+    """Answered as soon as there is memory for it: by the schedule."""
+    if daemon.draining:
+        raise ControlError("the daemon is stopping; try again", EXIT_TRY_AGAIN)
+    if not daemon.ready:
+        raise ControlError("the daemon is not ready yet; try again in a moment", EXIT_TRY_AGAIN)
+    daemon.schedule.photos.add(asked.answer, asked.arguments["cost_bytes"])
+
+
 def _state(daemon: Daemon, folders: tuple[FolderStatus, ...]) -> str:
     if daemon.draining:
         return "draining"
@@ -158,7 +168,7 @@ def _state(daemon: Daemon, folders: tuple[FolderStatus, ...]) -> str:
     if any(folder.state is not FolderMode.WATCHING for folder in folders):
         return "degraded"
     busy = any(folder.in_flight or folder.waiting or folder.retrying for folder in folders)
-    return "busy" if busy else "idle"
+    return "busy" if busy or daemon.schedule.photos.in_flight else "idle"
 
 
 def _folder_status(daemon: Daemon, folder: FolderState) -> FolderStatus:
@@ -181,6 +191,7 @@ def _folder_status(daemon: Daemon, folder: FolderState) -> FolderStatus:
         left=looked.left if looked else 0,
         events=folder.events,
         done=ended(State.DONE),
+        review=ended(State.REVIEW),
         rejected=ended(State.REJECTED),
         failed=ended(State.FAILED),
     )

@@ -277,11 +277,16 @@ class Daemon:
         if self.exit_code is not None:
             return
         if self._drain_exit is not None:
-            busy = any(folder.in_flight or folder.call for folder in self._answering)
+            busy = self._is_working or any(folder.call for folder in self._answering)
             if not busy or now >= self._drain_deadline:
                 self.exit_code = self._drain_exit
         elif self._once is not None and self._is_worked_off(self._once, now):
             self.exit_code = self._once_exit()
+
+    @property
+    def _is_working(self) -> bool:
+        """On jobs that can come to an end, or on a client's photo."""
+        return self.schedule.photos.in_flight > 0 or any(folder.in_flight for folder in self._answering)
 
     @property
     def _answering(self) -> list[FolderState]:
@@ -290,7 +295,7 @@ class Daemon:
     def _is_worked_off(self, once: Once, now: float) -> bool:
         if not self.ready:
             return False
-        if any(folder.in_flight for folder in self._answering):
+        if self._is_working:
             return False
         self._rescan_after_last_job()
         return now - self._progress_at >= self._patience_seconds(once)
@@ -337,6 +342,6 @@ class Daemon:
         wall = self.clock.wall()
         dues = [folder.next_due() - now for folder in self.folders.values()]
         dues += [job.retry_wall - wall for f in self._watching for job in f.backlog if job.retry_wall > wall]
-        if self._once is not None and self.ready and not any(folder.in_flight for folder in self._answering):
+        if self._once is not None and self.ready and not self._is_working:
             dues.append(self._progress_at + self._patience_seconds(self._once) - now)
         return dues

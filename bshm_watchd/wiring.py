@@ -26,15 +26,19 @@ from bshm_watchd.instance import only_instance
 from bshm_watchd.intake.probe import ignore_lease_signals
 from bshm_watchd.jobs import new_id
 from bshm_watchd.journal import JOURNAL_NAME, Journal
+from bshm_watchd.one_photo import one_photo_maker
 from bshm_watchd.ops.asking import SOCKET_NAME
 from bshm_watchd.ops.control import ControlServer
+from bshm_watchd.ops.photos import Photos
 from bshm_watchd.pipeline import Pipeline
 from bshm_watchd.schedule import Schedule
 from bshm_watchd.threads import FolderThread, WorkerThreads
 
 if TYPE_CHECKING:
+    from bshm_watchd.delivery.render import Renderer
     from bshm_watchd.matting.batcher import Batcher
     from bshm_watchd.matting.bundle import Bundle
+    from bshm_watchd.matting.decoder import Decoder
     from bshm_watchd.matting.runtime import Runtime
 
 _DETACH_SECONDS = 3.0
@@ -69,12 +73,14 @@ def open_daemon(settings: Settings, once: Once | None = None) -> Iterator[Daemon
             stack.enter_context(_folder(folder, trees[folder.name], settings, journal, inbox, us, clock))
             for folder in settings.hot_folders
         ]
-        pipeline = _pipeline(trees, decoder, batcher, journal, us, clock, settings)
+        renderer = _renderer(decoder, settings)
+        pipeline = Pipeline(trees, decoder, batcher, renderer, journal, us, clock, settings.limits.max_attempts)
         schedule = _schedule(states, pipeline, inbox, settings, clock)
         answers = Answers(bundle.manifest.name, repr(runtime).strip("<>"), clock.wall())
         seams = Seams(us.incarnation, inbox, clock, journal, lambda name: disks[name].oldest_call(), answers.answer)
         daemon = Daemon(states, schedule, seams, settings.limits.max_attempts, 2 * cores, once)
-        stack.enter_context(ControlServer(settings.state_dir / SOCKET_NAME, inbox.put, journal))
+        photos = Photos(one_photo_maker(decoder, batcher, settings.limits, clock), inbox.put)
+        stack.enter_context(ControlServer(settings.state_dir / SOCKET_NAME, inbox.put, journal, photos=photos))
         with _signals_to(inbox):
             yield daemon
         if daemon.exit_code != EXIT_BROKEN:  # else a photo may be to blame: see recovery.judge
@@ -128,13 +134,14 @@ def _folder(
         yield FolderState(folder, calls, hand, journal.counts(folder.name))
 
 
-def _pipeline(
-    trees: dict[str, HotFolder], decoder: object, batcher: Batcher, journal: Journal, us: Owner, clock: Clock,
-    settings: Settings,
-) -> Pipeline:  # fmt: skip
-    from bshm_watchd.delivery.render import render
+def _renderer(decoder: Decoder, settings: Settings) -> Renderer:
+    """Raises `ConfigError` for background pictures that can't be used: better now than when a shoot waits."""
+    from bshm_watchd.delivery.background import BackgroundFiles
+    from bshm_watchd.delivery.render import Renderer
 
-    return Pipeline(trees, decoder, batcher, render, journal, us, clock, settings.limits.max_attempts)  # type: ignore[arg-type]
+    backgrounds = BackgroundFiles(decoder.decode)
+    backgrounds.check(settings.background_pictures)
+    return Renderer(backgrounds)
 
 
 def _schedule(

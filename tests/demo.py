@@ -26,11 +26,16 @@ from rich.text import Text
 from rich.tree import Tree
 
 from bshm_watchd.clock import SystemClock
+from bshm_watchd.intake.kinds import KINDS
 from tests.support import astronaut, composed, contact_sheet
 
 HERE = Path(__file__).resolve().parent.parent / "demo"
-BUNDLE = "u2netp"
-PHOTO_SUFFIXES = {".jpg", ".jpeg", ".png"}
+BUNDLE = "portrait"
+PHOTO_SUFFIXES = {extension for kind in KINDS for extension in kind.extensions}
+_OUTPUTS = """    outputs:
+      - {kind: cutout, path: "results/{relative_dir}/{stem}.png"}
+      - {kind: composite, background: "#ffffff", path: "white/{relative_dir}/{stem}.jpg"}
+"""
 _COMPOSED = {
     "été (1).JPG": (1080, 1920),
     "standing.png": (1600, 1200),
@@ -95,7 +100,9 @@ def main() -> int:
         if arguments.photos is None:
             _make_portraits(demo.photos)
         with _daemon(demo) as daemon:
-            _drop_and_wait(demo, daemon, arguments.photos or demo.photos)
+            photos = arguments.photos or demo.photos
+            _drop_and_wait(demo, daemon, photos)
+            _cut_one(demo, _photos_below(photos)[0])
         _show(demo)
     except DemoFailed as problem:
         console.print(f"[red]demo failed:[/] {escape(str(problem))}")
@@ -116,6 +123,9 @@ def _prepare(demo: Demo) -> None:
     """A fresh hot folder and state directory, with the model in place."""
     _start_afresh(demo)
     _step(demo, "init", _shown(demo.hot), "--state-dir", _shown(demo.state))
+    console.print("[dim]two results a photo, in config.yaml:[/]\n" + escape(_OUTPUTS), end="")
+    with demo.config.open("a", encoding="utf-8") as config:
+        config.write(_OUTPUTS)
     _step(demo, "model", "fetch", BUNDLE)
 
 
@@ -217,18 +227,17 @@ def _finished(status: dict[str, Any]) -> int:
 
 
 def _make_portraits(directory: Path) -> None:
-    """One sitting of a real person, composed portraits of several sizes, and a file that only looks like a photo."""
+    """One sitting of a real person, composed portraits of several sizes, nobody, and a file that is no photo."""
     for title, pixels in astronaut.shoot():
         composed.save(directory / "astronaut" / f"{title}.jpg", pixels)
     for seed, (name, (height, width)) in enumerate(_COMPOSED.items(), start=1):
         composed.save(directory / name, composed.compose(seed, height, width).pixels)
+    composed.save(directory / "nobody is here.jpg", composed.scene(9, 900, 1200))
     (directory / "not really a photo.jpg").write_text("These are words, not a picture.\n" * 100)
 
 
 def _copy_photos(photos: Path, drop: Path) -> int:
-    found = [p for p in sorted(photos.rglob("*")) if _is_photo(p.relative_to(photos)) and p.is_file()]
-    if not found:
-        raise DemoFailed(f"there are no photos ({', '.join(sorted(PHOTO_SUFFIXES))}) in {photos}")
+    found = _photos_below(photos)
     for photo in found:
         target = drop / photo.relative_to(photos)
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -236,9 +245,21 @@ def _copy_photos(photos: Path, drop: Path) -> int:
     return len(found)
 
 
+def _photos_below(directory: Path) -> list[Path]:
+    found = [p for p in sorted(directory.rglob("*")) if _is_photo(p.relative_to(directory)) and p.is_file()]
+    if not found:
+        raise DemoFailed(f"there are no photos ({', '.join(sorted(PHOTO_SUFFIXES))}) in {directory}")
+    return found
+
+
 def _is_photo(relative: Path) -> bool:
     """By its name: what the daemon would leave alone must not be waited for."""
     return relative.suffix.lower() in PHOTO_SUFFIXES and not any(part[0] in ".~@" for part in relative.parts)
+
+
+def _cut_one(demo: Demo, photo: Path) -> None:
+    """One photo at once, through the daemon that runs."""
+    _step(demo, "matte", _shown(photo), "-o", _shown(demo.root / "one.webp"))
 
 
 # -- after -------------------------------------------------------------------------------------------------
@@ -246,9 +267,10 @@ def _is_photo(relative: Path) -> bool:
 
 def _show(demo: Demo) -> None:
     console.print(_tree(demo.hot))
-    for sidecar in sorted((demo.hot / "rejected").rglob("*.error.json")):
-        said = json.loads(sidecar.read_text())
-        console.print(Text(f"rejected {said['name']}: {said['message']}; {said['what_to_do']}"))
+    for place in ("review", "rejected"):
+        for sidecar in sorted((demo.hot / place).rglob("*.error.json")):
+            said = json.loads(sidecar.read_text())
+            console.print(Text(f"{place}: {said['name']}: {said['message']}; {said['what_to_do']}"))
     frames = _frames(demo.hot)
     if not frames:
         raise DemoFailed(f"no result was published; see {demo.log}")

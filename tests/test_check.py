@@ -13,6 +13,7 @@ from bshm_watchd import config
 from bshm_watchd.cli import checks
 from bshm_watchd.ops.asking import SOCKET_NAME
 from tests.support.asked import Configured, a_daemon, configured, typed
+from tests.support.studio import png
 
 _MIB = 1 << 20
 
@@ -47,7 +48,17 @@ def test_a_good_configuration_is_called_good(studio: Configured) -> None:
 def test_check_leaves_nothing_behind_but_the_tree(studio: Configured) -> None:
     typed("check")
     left = sorted(str(path.relative_to(studio.folder)) for path in studio.folder.rglob("*"))
-    assert left == [".bshm", ".bshm/folder.json", ".bshm/work", "done", "drop", "failed", "rejected", "results"]
+    assert left == [
+        ".bshm",
+        ".bshm/folder.json",
+        ".bshm/work",
+        "done",
+        "drop",
+        "failed",
+        "rejected",
+        "results",
+        "review",
+    ]
 
 
 def test_check_does_not_own_the_folder(studio: Configured) -> None:
@@ -158,3 +169,17 @@ def test_a_daemon_that_does_not_answer_leaves_the_trying_to_check(studio: Config
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as left:
         left.bind(str(studio.state_dir / SOCKET_NAME))
     assert problems() == {}
+
+
+def test_every_background_picture_is_tried(studio: Configured) -> None:
+    outputs = "".join(
+        f'      - {{kind: composite, background: {studio.folder.parent / name}, path: "{name}/{{stem}}.jpg"}}\n'
+        for name in ("loft.png", "gone.png", "words.png")
+    )
+    (studio.folder.parent / "loft.png").write_bytes(png(1))
+    (studio.folder.parent / "words.png").write_text("words")
+    studio.add(f"    outputs:\n{outputs}")
+    answer = json.loads(typed("check", "--json").out)
+    found = {one["message"].split(":")[0]: one["level"] for one in answer["findings"] if one["subject"] == "background"}
+    assert sorted(found.values()) == ["ok", "problem", "problem"]
+    assert "ok" in found[str(studio.folder.parent / "loft.png")]

@@ -50,7 +50,9 @@ def test_a_wrong_command_line_ends_with_64_and_helps(arguments: tuple[str, ...],
     assert told.err.startswith(("Usage: bshm-watchd", "Error: "))
 
 
-@pytest.mark.parametrize("verb", ["init", "check", "run", "once", "status", "jobs", "folder", "model", "doctor"])
+@pytest.mark.parametrize(
+    "verb", ["init", "check", "run", "once", "status", "matte", "jobs", "folder", "model", "doctor"]
+)
 def test_every_verb_explains_itself(verb: str) -> None:
     told = typed(verb, "--help")
     assert told.code == 0
@@ -59,7 +61,7 @@ def test_every_verb_explains_itself(verb: str) -> None:
 
 @pytest.mark.parametrize(
     "arguments",
-    [(verb, "--help") for verb in ("init", "check", "run", "once", "status", "doctor")]
+    [(verb, "--help") for verb in ("init", "check", "run", "once", "status", "matte", "doctor")]
     + [("jobs", verb, "--help") for verb in ("list", "show", "requeue")]
     + [("folder", verb, "--help") for verb in ("take", "adopt")],
     ids=" ".join,
@@ -210,7 +212,7 @@ def test_once_ends_with_1_when_a_photo_was_rejected(ready: Configured) -> None:
     (ready.folder / "drop" / "no.jpg").write_bytes(b"no photo at all")
     told = typed_in_shell("once")
     assert told.code == 1
-    assert told.out.splitlines()[1].split()[:5] == ["portraits", "1", "1", "0", "0"]
+    assert told.out.splitlines()[1].split()[:5] == ["portraits", "1", "0", "1", "0"]
     assert "jobs list" in told.err
     assert "rejected: not_a_photo" in typed("jobs", "list").out
 

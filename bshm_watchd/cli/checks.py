@@ -16,7 +16,8 @@ from typing import Any
 from bshm_watchd import config
 from bshm_watchd.cli import chosen
 from bshm_watchd.cli.findings import Finding, note, ok, problem
-from bshm_watchd.config import HotFolderSettings, OutputSettings, Settings, output_root
+from bshm_watchd.config import HotFolderSettings, Settings, output_root
+from bshm_watchd.delivery.background import BackgroundFiles
 from bshm_watchd.delivery.render import cost_bytes
 from bshm_watchd.disk.durable import create_record
 from bshm_watchd.disk.folder import HotFolder
@@ -25,8 +26,10 @@ from bshm_watchd.errors import ConfigError, WatchdError, place_error
 from bshm_watchd.intake.file_systems import file_system
 from bshm_watchd.jobs import Place, Plan
 from bshm_watchd.matting.bundle import find_bundle
+from bshm_watchd.matting.decoder import ChildDecoder
 from bshm_watchd.matting.runtime import make_runtime
 from bshm_watchd.ops.asking import SOCKET_NAME, ControlError, NotRunning, ask
+from bshm_watchd.output_settings import OutputSettings
 
 _MIB = 1 << 20
 _PROBE, _PROBE_TEMPORARY = ".bshm-check.part", ".bshm-check-0.part"
@@ -42,6 +45,7 @@ def everything(path: Path) -> Iterator[Finding]:
     yield from limits(settings, _memory_bytes())
     yield from state_dir(settings)
     yield from model(settings)
+    yield from backgrounds(settings)
     running = _running(settings)
     for folder in settings.hot_folders:
         yield from hot_folder(folder, settings, running)
@@ -50,8 +54,8 @@ def everything(path: Path) -> Iterator[Finding]:
 def limits(settings: Settings, memory_bytes: int) -> Iterator[Finding]:
     """Do they fit each other, and this machine? The largest allowed photo must fit into what may be in flight."""
     allowed = settings.limits.in_flight_mib
-    kinds = {output.kind for folder in settings.hot_folders for output in folder.outputs}
-    needed = -(-cost_bytes(1, settings.limits.max_pixels, kinds) // _MIB)
+    outputs = [output for folder in settings.hot_folders for output in folder.outputs]
+    needed = -(-cost_bytes(1, settings.limits.max_pixels, outputs) // _MIB)
     if needed > allowed:
         yield problem(
             "limits",
@@ -109,6 +113,21 @@ def model(settings: Settings) -> Iterator[Finding]:
         yield ok(subject, f"{bundle.manifest.name} in {bundle.directory}, its hashes are right")
 
 
+def backgrounds(settings: Settings) -> Iterator[Finding]:
+    """Every background picture is decoded, as at the start."""
+    if not settings.background_pictures:
+        return
+    limits = settings.limits
+    with ChildDecoder(1, limits.max_pixels, limits.decode_seconds) as decoder:
+        for path in settings.background_pictures:
+            try:
+                BackgroundFiles(decoder.decode).check([path])
+            except ConfigError as error:
+                yield problem("background", str(error))
+            else:
+                yield ok("background", str(path))
+
+
 def hot_folder(folder: HotFolderSettings, settings: Settings, running: dict[str, Any] | None) -> Iterator[Finding]:
     """A folder that a daemon works in is asked for there: probes of two processes would meet."""
     subject = f"hot folder {folder.name}"
@@ -132,7 +151,7 @@ def _tried_out(subject: str, folder: HotFolderSettings, settings: Settings) -> I
     tree = HotFolder(Disk(), folder, settings.state_dir)
     tree.attach(frozenset(Plan.of(folder).output_roots))
     kind = file_system(str(folder.path))
-    yield ok(subject, f"{folder.path} on {kind.type}; drop, done, rejected and failed take writes and renames")
+    yield ok(subject, f"{folder.path} on {kind.type}; drop, done, review, rejected and failed take writes and renames")
     if kind.network:
         yield note(
             subject, f"{kind.type} tells nothing of what other machines write: scanning alone finds those photos"

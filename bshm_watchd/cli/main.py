@@ -15,7 +15,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from bshm_watchd import __version__
-from bshm_watchd.cli import check, doctor, folder, init, jobs, model, run, status
+from bshm_watchd.cli import check, doctor, folder, init, jobs, matte, model, run, status
 from bshm_watchd.cli.console import complain, say
 from bshm_watchd.errors import WatchdError
 from bshm_watchd.ops.asking import EXIT_USAGE, exit_code_of
@@ -64,7 +64,7 @@ def _root(
     \b
     Start like this:
       bshm-watchd init /srv/hot/portraits   a configuration and a hot folder
-      bshm-watchd model fetch u2netp        the model, once
+      bshm-watchd model fetch portrait      the model, once
       bshm-watchd check                     is everything right?
       bshm-watchd run                       the daemon (or: once, for the backlog)
     """
@@ -75,6 +75,7 @@ app.command("check", short_help="Would it work? Configuration, rights, space, mo
 app.command("run", short_help="Run the daemon in the foreground.")(run.run)
 app.command("once", short_help="Work off all that lies in the hot folders, and end.")(run.once)
 app.command("status", short_help="Say what the running daemon is doing.")(status.status)
+app.command("matte", short_help="Cut people out of single photos, here and now.")(matte.matte)
 app.add_typer(jobs.app, name="jobs")
 app.add_typer(folder.app, name="folder")
 app.add_typer(model.app, name="model")

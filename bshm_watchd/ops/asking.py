@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-from bshm_watchd.errors import ConfigError, InstanceRunning, PlaceUnavailable, WatchdError
+from bshm_watchd.errors import ConfigError, InstanceRunning, PlaceUnavailable, RejectedPhoto, WatchdError
 
 SOCKET_NAME = "control.sock"
 MAX_REQUEST_BYTES = 64 << 10
@@ -18,7 +18,7 @@ _MAX_ANSWER_BYTES = 64 << 20
 _BLOCK_BYTES = 1 << 16
 _MAX_ADDRESS_BYTES = 107  # what fits into a sockaddr_un, without its closing zero
 
-EXIT_NOT_RUNNING, EXIT_USAGE, EXIT_BROKEN, EXIT_TRY_AGAIN = 3, 64, 70, 75
+EXIT_REJECTED, EXIT_NOT_RUNNING, EXIT_USAGE, EXIT_BROKEN, EXIT_TRY_AGAIN = 1, 3, 64, 70, 75
 _EXIT_OF: tuple[tuple[type[WatchdError], int], ...] = (
     (ConfigError, 78), (InstanceRunning, 2), (PlaceUnavailable, EXIT_TRY_AGAIN),
 )  # fmt: skip
@@ -48,21 +48,49 @@ def exit_code_of(error: WatchdError, otherwise: int = EXIT_BROKEN) -> int:
 
 def ask(path: Path, verb: str, arguments: dict[str, Any], timeout_seconds: float = 15.0) -> dict[str, Any]:
     """The daemon's answer. Raises `NotRunning`, or `ControlError` with the daemon's or our own reason."""
+    with _asked(path, verb, arguments, (), timeout_seconds) as connection:
+        connection.settimeout(timeout_seconds)
+        return _answer_in(_read_line(connection))
+
+
+def ask_for_photo(path: Path, arguments: dict[str, Any], descriptors: Sequence[int]) -> tuple[dict[str, Any], int]:
+    """A photo made by the daemon: the facts, and a sealed memory file with the result, which the caller closes.
+
+    `descriptors`: the photo, and the picture to put it on where there is one. Waits for as long as the daemon lives.
+    Raises as `ask`, and `RejectedPhoto`.
+    """
+    with _asked(path, "matte", arguments, descriptors, 15.0) as connection:
+        connection.settimeout(None)
+        return _photo_in(connection)
+
+
+@contextmanager
+def _asked(
+    path: Path, verb: str, arguments: dict[str, Any], descriptors: Sequence[int], timeout_seconds: float
+) -> Iterator[socket.socket]:
+    """A connection on which the request was sent; what goes wrong with it is said in words."""
     request = json.dumps({"verb": verb, "arguments": arguments}).encode("ascii") + b"\n"
     if len(request) > MAX_REQUEST_BYTES:
         raise ControlError("that is too much for one request; ask for fewer at a time", EXIT_USAGE)
     try:
         with closing(_connected(path, timeout_seconds)) as connection:
-            connection.sendall(request)
-            line = _read_line(connection)
+            send_line(connection, request, descriptors)
+            yield connection
     except (TimeoutError, BlockingIOError) as error:
         raise ControlError("the daemon is busy and does not answer; try again", EXIT_TRY_AGAIN) from error
     except ConnectionError as error:
         raise ControlError(_ENDED, EXIT_TRY_AGAIN) from error
-    return _answer_in(line)
+
+
+def send_line(connection: socket.socket, line: bytes, descriptors: Sequence[int]) -> None:
+    """All of a line; the descriptors go with its first byte."""
+    sent = socket.send_fds(connection, [line], descriptors) if descriptors else 0
+    if sent < len(line):  # nothing is sent of nothing: the other end may have what it wants, and be gone
+        connection.sendall(line[sent:])
 
 
 _ENDED = "the daemon ended before it answered; look at its log, then try again"
+_STRANGE = "the daemon's answer can't be read; is it of the same version?"
 
 
 def _connected(path: Path, timeout_seconds: float) -> socket.socket:
@@ -109,11 +137,26 @@ def _read_line(connection: socket.socket) -> bytes:
     return bytes(received)
 
 
+def _photo_in(connection: socket.socket) -> tuple[dict[str, Any], int]:
+    block, descriptors, _, _ = socket.recv_fds(connection, _BLOCK_BYTES, 1)
+    try:
+        answer = _answer_in(block if block.endswith(b"\n") else block + _read_line(connection))
+        if not descriptors:
+            raise ControlError(_STRANGE, EXIT_BROKEN)
+        return answer, os.dup(descriptors[0])
+    finally:
+        for descriptor in descriptors:
+            os.close(descriptor)
+
+
 def _answer_in(line: bytes) -> dict[str, Any]:
     try:
         content = json.loads(line)
+        if "photo" in content:
+            words = content["photo"]
+            raise RejectedPhoto(str(words["reason"]), str(words["message"]), str(words["what_to_do"]))
         if "error" in content:
             raise ControlError(str(content["error"]), int(content["exit"]))
         return dict(content["answer"])
     except (ValueError, TypeError, KeyError) as error:
-        raise ControlError("the daemon's answer can't be read; is it of the same version?", EXIT_BROKEN) from error
+        raise ControlError(_STRANGE, EXIT_BROKEN) from error

@@ -1,8 +1,8 @@
 """The control socket: how commands ask the running daemon. Nobody who can open it is trusted to be well-behaved.
 
 A thread a connection reads requests, a line each, and checks them. Questions about history it answers itself, from
-the journal; all others lie in the inbox as `Asked` until the main thread has answered. The main thread never waits
-for a client.
+the journal, and photos it makes itself; all others lie in the inbox as `Asked` until the main thread has answered. The
+main thread never waits for a client.
 """
 
 from __future__ import annotations
@@ -24,25 +24,28 @@ from pydantic import Field, ValidationError
 
 from bshm_watchd import logs
 from bshm_watchd.clock import Clock, SystemClock
-from bshm_watchd.errors import PlaceUnavailable, ProgramEnding, WatchdError
+from bshm_watchd.errors import PlaceUnavailable, ProgramEnding, RejectedPhoto, WatchdError
 from bshm_watchd.events import Asked, Event
 from bshm_watchd.journal import Journal
 from bshm_watchd.ops.asking import (
     EXIT_BROKEN,
     EXIT_NOT_RUNNING,
+    EXIT_REJECTED,
     EXIT_TRY_AGAIN,
     EXIT_USAGE,
-    MAX_REQUEST_BYTES,
     ControlError,
     address_of,
     exit_code_of,
+    send_line,
 )
 from bshm_watchd.ops.history import Arguments, JobId, ListArguments, NoSuchJob, ShowArguments, jobs_list, jobs_show
+from bshm_watchd.ops.photos import MatteArguments, Photos
+from bshm_watchd.ops.requests import Client, ClientGone, Refused, Request, Requests
 
 _MODE = 0o660  # the daemon's user and group; root always may
-_BLOCK_BYTES = 1 << 12
 _CREDENTIALS = struct.Struct("3i")  # struct ucred: pid, uid, gid
 _RETRY_SECONDS = 1.0
+_CLOSE_SECONDS = 2.0
 
 
 class NoArguments(Arguments):
@@ -73,6 +76,7 @@ _VERBS = {
     "folder_adopt": _Verb(FolderArguments, changes=True),
     "jobs_list": _Verb(ListArguments, from_journal=jobs_list),
     "jobs_show": _Verb(ShowArguments, from_journal=jobs_show),
+    "matte": _Verb(MatteArguments, changes=True),  # answered on the connection's own thread
 }
 
 
@@ -81,6 +85,7 @@ class ControlLimits:
     answer_seconds: float = 10.0  # the main thread has that long
     request_seconds: float = 30.0  # a client has that long for a request, whole, and for taking its answer
     connections: int = 32
+    photos: int = 24  # so that some connections are left for all other questions
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,13 +108,15 @@ class ControlServer:
 
     def __init__(
         self, path: Path, put: Callable[[Event], None], journal: Journal,
-        limits: ControlLimits = ControlLimits(), clock: Clock | None = None,
+        limits: ControlLimits = ControlLimits(), clock: Clock | None = None, photos: Photos | None = None,
     ) -> None:  # fmt: skip
         self._path = path
         self._put = put
         self._journal = journal
         self._limits = limits
         self._clock = clock or SystemClock()
+        self._photos = photos
+        self._photo_places = threading.BoundedSemaphore(limits.photos)
         self._stopping: Future[None] = Future()
         self._listener: socket.socket | None = None
         self._acceptor = threading.Thread(target=self._accept_all, name="control", daemon=True)
@@ -131,10 +138,12 @@ class ControlServer:
         self._listener.close()
         with self._lock:
             connections = dict(self._connections)
-        for connection, thread in connections.items():
+        for connection in connections:
             with contextlib.suppress(OSError):  # it may have been closed a moment ago
                 connection.shutdown(socket.SHUT_RD)
-            thread.join(_RETRY_SECONDS)
+        deadline = self._clock.monotonic() + _CLOSE_SECONDS
+        for thread in connections.values():  # one with a photo in the model is left to the model's end
+            thread.join(max(0.0, deadline - self._clock.monotonic()))
 
     # -- connections -----------------------------------------------------------------------------------
 
@@ -164,15 +173,14 @@ class ControlServer:
     def _serve(self, connection: socket.socket) -> None:
         try:
             peer = _Peer.of(connection)
-            requests = _Requests(connection, self._clock, self._limits.request_seconds)
-            while (line := requests.next()) is not None:
-                answer = self._answer(line, peer)
-                connection.settimeout(self._limits.request_seconds)
-                connection.sendall(_line(answer))
-        except _TooLong as error:
+            with Requests(connection, self._clock, self._limits.request_seconds) as requests:
+                while (request := requests.next()) is not None:
+                    with request:
+                        self._reply(connection, request, peer)
+        except Refused as error:
             logs.warning("control socket: a request is refused", uid=peer.uid, pid=peer.pid, why=error)
             _send_last(connection, _refusal(error))
-        except OSError:
+        except (OSError, ClientGone):
             return  # the client is gone, or did not say or take anything in time: nothing is owed to it
         finally:
             with self._lock:
@@ -181,14 +189,36 @@ class ControlServer:
 
     # -- requests --------------------------------------------------------------------------------------
 
-    def _answer(self, line: bytes, peer: _Peer) -> dict[str, Any]:
+    def _reply(self, connection: socket.socket, request: Request, peer: _Peer) -> None:
+        result_fd: int | None = None
         try:
-            name, arguments = _understood(line)
+            name, arguments = _understood(request.line)
             if _VERBS[name].changes:
                 logs.info("asked", verb=name, uid=peer.uid, pid=peer.pid)
-            return {"answer": self._answered(name, arguments)}
+            if isinstance(arguments, MatteArguments):
+                facts, result_fd = self._matte(arguments, request, Client(connection, self._stopping))
+                answer = {"answer": facts}
+            else:
+                answer = {"answer": self._answered(name, arguments)}
         except ControlError as error:
-            return _refusal(error)
+            answer = _refusal(error)
+        except RejectedPhoto as error:
+            answer = _rejection(error)
+        try:
+            _send(connection, answer, result_fd, self._limits.request_seconds)
+        finally:
+            if result_fd is not None:
+                os.close(result_fd)
+
+    def _matte(self, wanted: MatteArguments, request: Request, client: Client) -> tuple[dict[str, Any], int]:
+        if self._photos is None:
+            raise ControlError("no photos are made here", EXIT_USAGE)
+        if not self._photo_places.acquire(blocking=False):
+            raise ControlError("too many photos are asked for at once; try again", EXIT_TRY_AGAIN)
+        try:
+            return self._photos.matte(wanted, request.descriptors, client)
+        finally:
+            self._photo_places.release()
 
     def _answered(self, name: str, arguments: Arguments) -> dict[str, Any]:
         from_journal = _VERBS[name].from_journal
@@ -212,36 +242,6 @@ class ControlServer:
             raise ControlError("the daemon is stopping", EXIT_NOT_RUNNING)
         seconds = self._limits.answer_seconds
         raise ControlError(f"the daemon is busy: no answer within {seconds:g} s; try again", EXIT_TRY_AGAIN)
-
-
-class _TooLong(ControlError):
-    def __init__(self) -> None:
-        super().__init__(f"a request may have {MAX_REQUEST_BYTES} bytes", EXIT_USAGE)
-
-
-class _Requests:
-    """The lines that one client sends. Belongs to its connection's thread."""
-
-    def __init__(self, connection: socket.socket, clock: Clock, seconds: float) -> None:
-        self._connection = connection
-        self._clock = clock
-        self._seconds = seconds
-        self._received = b""
-
-    def next(self) -> bytes | None:
-        """None at the end, also in the middle of a line. Raises `_TooLong`, and `TimeoutError` for a slow one."""
-        deadline = self._clock.monotonic() + self._seconds
-        while b"\n" not in self._received[: MAX_REQUEST_BYTES + 1]:
-            if len(self._received) > MAX_REQUEST_BYTES:
-                raise _TooLong
-            # For the whole request, so that a client that sends a byte now and then is not served for ever.
-            self._connection.settimeout(max(0.001, deadline - self._clock.monotonic()))
-            block = self._connection.recv(_BLOCK_BYTES)
-            if not block:
-                return None
-            self._received += block
-        line, _, self._received = self._received.partition(b"\n")
-        return line
 
 
 def _understood(line: bytes) -> tuple[str, Arguments]:
@@ -279,6 +279,17 @@ def _result(name: str, answer: Future[dict[str, Any]]) -> dict[str, Any]:
 
 def _refusal(error: ControlError) -> dict[str, Any]:
     return {"error": str(error), "exit": error.exit_code}
+
+
+def _rejection(error: RejectedPhoto) -> dict[str, Any]:
+    """The photo is at fault: the same words as in a sidecar."""
+    words = {"reason": error.reason, "message": error.message, "what_to_do": error.what_to_do}
+    return {"error": error.message, "exit": EXIT_REJECTED, "photo": words}
+
+
+def _send(connection: socket.socket, answer: dict[str, Any], fd: int | None, seconds: float) -> None:
+    connection.settimeout(seconds)
+    send_line(connection, _line(answer), [] if fd is None else [fd])
 
 
 def _line(answer: dict[str, Any]) -> bytes:

@@ -43,6 +43,11 @@ def compose(seed: int, height: int, width: int) -> Composed:
     return Composed(_blend(foreground, background, alpha), alpha, foreground, background)
 
 
+def scene(seed: int, height: int, width: int) -> Bytes:
+    """A background with nobody in front of it: uint8 height x width x 3, RGB."""
+    return _background(np.random.default_rng(seed), height, width)
+
+
 def save(path: Path, pixels: Bytes, jpeg_quality: int = 92) -> None:
     """Write `pixels` (uint8, H x W x 3 RGB or H x W x 4 RGBA or H x W) as what the name says: .jpg, .jpeg or .png."""
     ordered = pixels if pixels.ndim == 2 else pixels[..., [2, 1, 0, 3][: pixels.shape[2]]]

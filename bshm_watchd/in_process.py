@@ -1,0 +1,72 @@
+"""Single photos made in this process, where no daemon runs: the model is loaded for them alone."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+from bshm_watchd.clock import SystemClock
+from bshm_watchd.config import BatchSettings, Limits, ModelSettings
+from bshm_watchd.one_photo import Made, OnePhoto, one_photo_maker
+from bshm_watchd.output_settings import OutputSettings
+
+
+class InProcess:
+    """Called from any thread. What is in work is bounded as in the daemon: by bytes."""
+
+    def __init__(self, maker: OnePhoto, limits: Limits, lanes: int) -> None:
+        self.lanes = lanes  # photos worth having under way at once
+        self._maker = maker
+        self._memory = _Memory(limits.in_flight_bytes)
+
+    def make(self, output: OutputSettings, photo_fd: int, background_fd: int | None) -> Made:
+        """Raises as `OnePhoto.order` and `OnePhoto.make`."""
+        order = self._maker.order(output, photo_fd, background_fd)
+        with self._memory.taken(order.cost_bytes):
+            return self._maker.make(order)
+
+
+@contextlib.contextmanager
+def open_in_process(model: ModelSettings, batch: BatchSettings, limits: Limits, state_dir: Path) -> Iterator[InProcess]:
+    """Raises `ConfigError` where the bundle is missing or can't run here; neither a journal nor a lock is needed."""
+    from bshm_watchd.matting.batcher import Batcher
+    from bshm_watchd.matting.bundle import find_bundle
+    from bshm_watchd.matting.decoder import ChildDecoder
+    from bshm_watchd.matting.runtime import make_runtime
+
+    cores = len(os.sched_getaffinity(0))
+    bundle = find_bundle(model.bundle, state_dir)
+    runtime = make_runtime(bundle, model)
+    with contextlib.ExitStack() as stack:
+        # The decoder's children load their codecs while the model is loaded here.
+        decoder = stack.enter_context(ChildDecoder(cores, limits.max_pixels, limits.decode_seconds))
+        batcher = stack.enter_context(Batcher(runtime, bundle, batch.max_size, batch.max_wait_ms / 1000))
+        maker = one_photo_maker(decoder, batcher, limits, SystemClock())
+        yield InProcess(maker, limits, runtime.streams * min(batch.max_size, runtime.max_batch) + cores)
+
+
+class _Memory:
+    """So many bytes for all photos in work together; one that is alone always gets what it needs."""
+
+    def __init__(self, budget_bytes: int) -> None:
+        self._budget_bytes = budget_bytes
+        self._changed = threading.Condition()
+        self._taken_bytes = 0  # guarded by _changed
+
+    @contextlib.contextmanager
+    def taken(self, cost_bytes: int) -> Iterator[None]:
+        with self._changed:
+            self._changed.wait_for(lambda: self._fits(cost_bytes))
+            self._taken_bytes += cost_bytes
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._taken_bytes -= cost_bytes
+                self._changed.notify_all()
+
+    def _fits(self, cost_bytes: int) -> bool:
+        return self._taken_bytes == 0 or self._taken_bytes + cost_bytes <= self._budget_bytes
