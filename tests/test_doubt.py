@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -50,6 +51,15 @@ def test_a_matte_in_pieces_is_fragmented() -> None:
 
 def test_a_crumb_beside_a_person_is_no_doubt() -> None:
     assert reason(alpha((100, 300, 500, 250), (10, 10, 60, 60))) is None
+
+
+def test_a_matte_that_decides_too_little_is_told() -> None:
+    found = doubt(alpha((100, 300, 500, 250)) // 2)
+    assert found is not None and found.reason == "undecided" and "100%" in found.message
+
+
+def test_soft_edges_are_no_doubt() -> None:
+    assert reason(cv2.GaussianBlur(alpha((100, 300, 500, 250)), (0, 0), 4)) is None
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 5000), (5000, 1)])

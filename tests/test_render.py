@@ -221,7 +221,7 @@ def test_the_foreground_is_estimated_once_for_all_results() -> None:
 
 
 def test_the_cost_grows_with_the_pixels_and_the_dearest_output() -> None:
-    matte, cutout = output("matte"), output("cutout")
+    matte, cutout = output("matte"), output("cutout", "webp")
     assert cost_bytes(2000, 2000, [matte]) < cost_bytes(2000, 2000, [cutout])
     assert cost_bytes(2000, 2000, [matte, cutout]) == cost_bytes(2000, 2000, [cutout])
     assert cost_bytes(4000, 2000, [cutout]) < 2 * cost_bytes(2000, 2000, [cutout])

@@ -90,6 +90,8 @@ render = Renderer(_NoBackgrounds())
 _FIXED_BYTES = 16 << 20  # working copy, tensors, what small photos cost whatever their size
 _DECODING = 16  # the worst case: a PNG of 16 bits with alpha; a JPEG takes 3, turned ones 6
 _HELD = 5  # pixels 3, alpha 1, the photo's own alpha 1
+_EDGE_PASS_SIDE = 960  # its working copy's longest side, in the bundles that have one
+_EDGE_PASS, _CARRYING = 85, 2  # a pixel of its working copy, and of the photo
 _FOREGROUND = 3  # estimating it takes 2 more for a moment, less than what follows
 _FITTING = 6  # a background picture that is fitted to a new size, and converted to the photo's profile
 
@@ -103,7 +105,15 @@ def cost_bytes(height: int, width: int, outputs: Iterable[OutputSettings]) -> in
     listed = list(outputs)
     held = _HELD + max(_COSTS[output.kind].held for output in listed)
     rendering = max(_rendering_bytes(height, width, output) for output in listed)
-    return _FIXED_BYTES + max(height * width * _DECODING, height * width * held + rendering)
+    pixels = height * width
+    return _FIXED_BYTES + max(
+        pixels * _DECODING, pixels * _HELD + _edge_pass_bytes(height, width), pixels * held + rendering
+    )
+
+
+def _edge_pass_bytes(height: int, width: int) -> int:
+    scale = min(1.0, _EDGE_PASS_SIDE / max(height, width))
+    return round(height * width * (_CARRYING + _EDGE_PASS * scale * scale))
 
 
 def _rendering_bytes(height: int, width: int, output: OutputSettings) -> int:

@@ -7,6 +7,8 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from bshm_watchd.errors import RuntimeBroken
 from bshm_watchd.matting.fusion import fused
 from bshm_watchd.matting.scaling import enlarged, shrunk
@@ -19,11 +21,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A runtime and the one size of picture that it takes."""
+    """A runtime and the one size of picture that it takes; `mirrored`: it sees left and right swapped."""
 
     runtime: Runtime
     height: int
     width: int
+    mirrored: bool = False
+
+    def view(self, pixels: Pixels) -> Pixels:
+        picture = shrunk(pixels, self.height, self.width)
+        return np.ascontiguousarray(picture[:, ::-1]) if self.mirrored else picture
+
+    def upright(self, answer: Alpha | Exception) -> Alpha | Exception:
+        if isinstance(answer, Exception) or not self.mirrored:
+            return answer
+        return np.ascontiguousarray(answer[:, ::-1])
 
 
 class FusedRuntime:
@@ -73,7 +85,7 @@ class FusedRuntime:
 
 def _looked(part: Part, batch: Sequence[Pixels]) -> list[Alpha | Exception]:
     """The part's answer to each picture, at the part's own size."""
-    answers = part.runtime.infer([shrunk(pixels, part.height, part.width) for pixels in batch])
+    answers = part.runtime.infer([part.view(pixels) for pixels in batch])
     if len(answers) != len(batch):
         raise RuntimeBroken(f"{part.runtime!r} gave {len(answers)} answers for {len(batch)} pictures")
-    return answers
+    return [part.upright(answer) for answer in answers]

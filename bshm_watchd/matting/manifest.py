@@ -116,10 +116,11 @@ class TfliteModel(_Part):
 
 
 class FusedPart(_Part):
-    """One of the networks that look at the same picture, each at its own size."""
+    """One of the networks that look at the same picture, each at its own size; `mirrored`: left and right swapped."""
 
     model: OnnxModel | TfliteModel = Field(discriminator="format")
     working_size: FixedSize
+    mirrored: bool = False
 
 
 class FusedModel(_Part):

@@ -121,8 +121,12 @@ def _fused(bundle: Bundle, settings: ModelSettings) -> Runtime:
     from bshm_watchd.matting.fused_runtime import FusedRuntime, Part
 
     assert isinstance(bundle.manifest.model, FusedModel)
-    parts = [Part(_row_for(part, settings).make(part, settings), *part.working_size(1, 1)) for part in bundle.parts]
-    return FusedRuntime(parts, bundle.manifest.model.fusion)
+    model = bundle.manifest.model
+    parts = [
+        Part(_row_for(part, settings).make(part, settings), *part.working_size(1, 1), mirrored=said.mirrored)
+        for part, said in zip(bundle.parts, model.parts, strict=True)
+    ]
+    return FusedRuntime(parts, model.fusion)
 
 
 def _arithmetic(bundle: Bundle, settings: ModelSettings) -> Runtime:

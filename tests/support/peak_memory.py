@@ -22,6 +22,8 @@ from PIL import Image
 from bshm_watchd.delivery.background import BackgroundFiles
 from bshm_watchd.delivery.matted import Matted
 from bshm_watchd.delivery.render import Renderer, cost_bytes
+from bshm_watchd.matting.edge_pass import EdgePass
+from bshm_watchd.matting.edges import refined
 from bshm_watchd.matting.scaling import enlarged, shrunk
 from bshm_watchd.output_settings import OutputSettings
 from tests.support.decoders import InProcessDecoder, holding
@@ -58,7 +60,9 @@ def process(content: bytes, outputs: Sequence[OutputSettings], render: Renderer)
     with holding(content) as fd:
         picture = InProcessDecoder().decode(fd, len(content))
     working = shrunk(picture.pixels, 320, 320)
-    alpha = enlarged(working[:, :, 1].copy(), picture.height, picture.width)
+    coarse = working[:, :, 1].copy()  # uncertain everywhere, which costs the edge pass most
+    refined(picture.pixels, coarse, EdgePass())
+    alpha = enlarged(coarse, picture.height, picture.width)  # soft everywhere, which costs the rendering most
     matted = Matted(picture.pixels, alpha, picture.metadata, picture.opacity)
     for output in outputs:
         render(output, matted)
