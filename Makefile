@@ -35,6 +35,10 @@ check: $(INSTALLED)  ## style, types, layers, sizes and the quick tests
 	@$(BIN)/python tests/check_sizes.py
 	@$(BIN)/pytest -m "not e2e and not slow and not soak"
 
+.PHONY: quality
+quality: $(INSTALLED)  ## the table of mattes against rembg; PACK=DIR has photos, mattes, backgrounds
+	@$(BIN)/python -m tests.quality $(PACK) --state demo/state
+
 .PHONY: compare
 compare: $(INSTALLED)  ## photos a second against rembg with the same weights, in interleaved pairs
 	@$(BIN)/python -m tests.compare_rembg

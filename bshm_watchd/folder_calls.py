@@ -13,6 +13,7 @@ from bshm_watchd.disk import claim, owner
 from bshm_watchd.disk.folder import DROP, HotFolder
 from bshm_watchd.disk.ops import is_plain_file
 from bshm_watchd.errors import PlaceUnavailable, RejectedPhoto
+from bshm_watchd.intake import rejections
 from bshm_watchd.intake.complete import inspect
 from bshm_watchd.intake.file_systems import file_system
 from bshm_watchd.intake.intake import Intake, Looked, Offer
@@ -137,10 +138,10 @@ class FolderCalls:
         if row.filed_as is None:
             raise RejectedPhoto("deleted", "the original was deleted when it was done", "drop the photo again")
         place, wall = row.filed_as, self._clock.wall()
-        stamp, cost = self._measure(place)
+        stamp, cost, problem = self._measure(place)
         job = Job(
-            new_id(wall), self.settings.name, row.name, row.relative_dir, stamp, wall, self._plan, cost_bytes=cost,
-            requeue_of=Filed(row.id, place),
+            new_id(wall), self.settings.name, row.name, row.relative_dir, stamp, wall, self._plan,
+            cost_bytes=0 if problem else cost, problem=problem, requeue_of=Filed(row.id, place),
         )  # fmt: skip
         job = claim.claim(self._folder, job, place)
         if job.state is not State.CLAIMED:
@@ -150,8 +151,8 @@ class FolderCalls:
         logs.info("requeued", JOB_ID=job.id, HOT_FOLDER=job.folder, photo=job.relative, before=row.id)
         return job
 
-    def _measure(self, place: Place) -> tuple[Stamp, int]:
-        """What a filed original is now, and what it will cost to process."""
+    def _measure(self, place: Place) -> tuple[Stamp, int, Problem | None]:
+        """What a filed original is now, what it will cost to process, and why it is rejected again, as at intake."""
         disk = self._folder.disk
         try:
             with self._folder.below(place.directory) as dir_fd:
@@ -165,7 +166,11 @@ class FolderCalls:
             found = inspect(lambda offset, length: disk.read_at(fd, length, offset), stamp.size)
         finally:
             os.close(fd)
-        return stamp, self._cost_of(found.height, found.width, self._plan.outputs) + stamp.size
+        cost = self._cost_of(found.height, found.width, self._plan.outputs) + stamp.size
+        problem = rejections.too_many_bytes(stamp.size, self._limits) or rejections.by_structure(found, self._limits)
+        if problem is None and cost > self._limits.in_flight_bytes:
+            problem = rejections.too_much_memory(found.width, found.height, cost, self._limits)
+        return stamp, cost, problem
 
     def detach(self) -> None:
         if self._watch is not None:

@@ -18,7 +18,7 @@ from bshm_watchd.disk.folder import HotFolder
 from bshm_watchd.disk.ops import Disk
 from bshm_watchd.disk.owner import Owner
 from bshm_watchd.disk.watched import WatchedDisk
-from bshm_watchd.errors import PlaceUnavailable
+from bshm_watchd.errors import ConfigError, PlaceUnavailable
 from bshm_watchd.events import Answered, Hinted, Inbox, ModelFailed, ModelReady, StopAsked
 from bshm_watchd.folder_calls import FolderCalls
 from bshm_watchd.folder_state import FolderState
@@ -135,12 +135,16 @@ def _folder(
 
 
 def _renderer(decoder: Decoder, settings: Settings) -> Renderer:
-    """Raises `ConfigError` for background pictures that can't be used: better now than when a shoot waits."""
+    """Warns of background pictures that can't be used now; only the folders that need one will wait for it."""
     from bshm_watchd.delivery.background import BackgroundFiles
     from bshm_watchd.delivery.render import Renderer
 
     backgrounds = BackgroundFiles(decoder.decode)
-    backgrounds.check(settings.background_pictures)
+    try:
+        backgrounds.check(settings.background_pictures)
+    except ConfigError as error:
+        for message in error.problems:
+            logs.warning("a background picture can't be used yet", why=message)
     return Renderer(backgrounds)
 
 

@@ -22,7 +22,8 @@ def test_a_doubtful_photo_is_published_and_its_original_waits_in_review_with_a_n
     assert studio.tree("review") == ["sub/wall.png", "sub/wall.png.error.json"]
     assert studio.tree("done") == []
     note = json.loads((studio.hot / "review/sub/wall.png.error.json").read_text())
-    assert note["reason"] == "empty" and "0.00%" in note["message"] and "look at the result" in note["what_to_do"]
+    assert (note["reason"], note["what_to_do"].split(";")[0]) == ("empty", "look at the result")
+    assert note["message"] == "nobody was found: the matte covers 0.00% of the picture"
     (row,) = studio.rows()
     assert (row.state, row.reason, row.results) == ("review", "empty", ("results/sub/wall.png",))
     invariants.check(studio)
@@ -53,6 +54,16 @@ def test_a_name_taken_in_review_is_not_overwritten(tmp_path: Path) -> None:
     assert [name for name in studio.tree("review") if name.endswith(".png")] == ["wall.png", "wall~2.png"]
     assert studio.tree("results") == ["wall.png", "wall~2.png"]
     invariants.check(studio)
+
+
+def test_a_note_that_was_left_behind_takes_its_number_for_result_and_original_alike(tmp_path: Path) -> None:
+    studio = Studio(tmp_path)
+    (studio.hot / "review").mkdir()
+    (studio.hot / "review" / "wall.png.error.json").write_text("{}")
+    studio.drop("wall.png", nobody())
+    assert studio.run() == EXIT_FINE
+    assert studio.tree("results") == ["wall~2.png"]
+    assert studio.tree("review") == ["wall.png.error.json", "wall~2.png", "wall~2.png.error.json"]
 
 
 def test_a_doubtful_photo_can_be_requeued_and_its_old_note_goes(tmp_path: Path) -> None:

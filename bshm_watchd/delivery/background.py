@@ -48,9 +48,9 @@ Decode = Callable[[int, int], Decoded]
 
 
 class BackgroundFiles:
-    """Pictures on disk, each decoded when first needed and again when its file was replaced or changed.
+    """Pictures on disk, each decoded when it is needed in a new size, or its file was replaced or changed.
 
-    What is kept of each: its own pixels, and those fitted to the last two sizes. Its own transparency is ignored.
+    What is kept of each is the picture fitted to the last two sizes; its own transparency is ignored.
     """
 
     def __init__(self, decode: Decode) -> None:
@@ -59,36 +59,30 @@ class BackgroundFiles:
         self._kept: dict[Path, _Kept] = {}
 
     def fitted(self, path: Path, height: int, width: int, icc: bytes) -> Bytes:
-        with self._current(path) as kept:
-            return kept.fit(height, width, icc)
-
-    def require(self, path: Path) -> None:
-        """Read this picture if that is needed. Raises `PlaceUnavailable` as `fitted` does, before any photo is read."""
-        with self._current(path):
-            pass
+        with self._lock:
+            kept = self._kept.setdefault(path, _Kept())
+        key = (height, width, icc)
+        with kept.lock, _opened(path) as fd:
+            found = kept.find(_stamp(fd), key)
+            if found is None:
+                decoded = self._decoded(path, fd)
+                found = converted(covering(decoded.pixels, height, width), decoded.metadata.icc, icc)
+                kept.put(key, found)
+            return found
 
     def check(self, paths: Iterable[Path]) -> None:
         """Read every one of these pictures now. Raises `ConfigError` with all that can't be used."""
         problems = []
         for path in paths:
             try:
-                self.require(path)
+                with _opened(path) as fd:
+                    self._decoded(path, fd)
             except PlaceUnavailable as error:
                 problems.append(str(error))
         if problems:
             raise ConfigError(problems)
 
-    @contextmanager
-    def _current(self, path: Path) -> Iterator[_Kept]:
-        """What is kept of the file as it is now, for this thread alone."""
-        with self._lock:
-            kept = self._kept.setdefault(path, _Kept())
-        with kept.lock, _opened(path) as fd:
-            if kept.stamp != _stamp(fd):
-                self._load(kept, path, fd)
-            yield kept
-
-    def _load(self, kept: _Kept, path: Path, fd: int) -> None:
+    def _decoded(self, path: Path, fd: int) -> Decoded:
         stamp = _stamp(fd)
         try:
             decoded = self._decode(fd, stamp.size_bytes)
@@ -102,7 +96,7 @@ class BackgroundFiles:
             ) from error
         if _stamp(fd) != stamp:
             raise _unavailable("background_changing", path, "it is being written; work resumes by itself")
-        kept.put(decoded, stamp)
+        return decoded
 
 
 @contextmanager
@@ -141,25 +135,23 @@ def _stamp(fd: int) -> _Stamp:
 
 @dataclass(slots=True)
 class _Kept:
-    """One picture. Everything in it belongs to whoever holds `lock`; the arrays themselves never change."""
+    """Fits of one picture. Everything in it belongs to whoever holds `lock`; the arrays themselves never change."""
 
     lock: threading.Lock = field(default_factory=threading.Lock)
     stamp: _Stamp | None = None
-    decoded: Decoded | None = None
     fits: dict[tuple[int, int, bytes], Bytes] = field(default_factory=dict)
 
-    def put(self, decoded: Decoded, stamp: _Stamp) -> None:
-        self.decoded, self.stamp, self.fits = decoded, stamp, {}
-
-    def fit(self, height: int, width: int, icc: bytes) -> Bytes:
-        assert self.decoded is not None
-        key = (height, width, icc)
-        found = self.fits.pop(key, None)
-        if found is None:
-            found = converted(covering(self.decoded.pixels, height, width), self.decoded.metadata.icc, icc)
-            found.flags.writeable = False
-        self.fits = dict([*self.fits.items(), (key, found)][-_KEPT_FITS:])
+    def find(self, stamp: _Stamp, key: tuple[int, int, bytes]) -> Bytes | None:
+        """The fit of the file with that stamp; those of an earlier one are forgotten."""
+        if stamp != self.stamp:
+            self.stamp, self.fits = stamp, {}
+        if (found := self.fits.pop(key, None)) is not None:
+            self.fits[key] = found  # the newest again
         return found
+
+    def put(self, key: tuple[int, int, bytes], fit: Bytes) -> None:
+        fit.flags.writeable = False
+        self.fits = dict([*self.fits.items(), (key, fit)][-_KEPT_FITS:])
 
 
 def covering(pixels: Bytes, height: int, width: int) -> Bytes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bshm_watchd.clock import local_date
 from bshm_watchd.disk.filing import SIDECAR_SUFFIX
@@ -21,10 +21,11 @@ class Names:
 
     targets: tuple[Place, ...]
     filed: Place | None
+    sidecar: Place | None = None
 
     @property
     def places(self) -> tuple[Place, ...]:
-        return self.targets if self.filed is None else (*self.targets, self.filed)
+        return (*self.targets, *(place for place in (self.filed, self.sidecar) if place is not None))
 
 
 def names(job: Job, number: int) -> Names:
@@ -32,7 +33,12 @@ def names(job: Job, number: int) -> Names:
         _target(job, root, output.path, number)
         for root, output in zip(job.plan.output_roots, job.plan.outputs, strict=True)
     )
-    return Names(targets, filed_place(job, number))
+    filed = filed_place(job, number)
+    return Names(targets, filed, sidecar_place(filed) if filed is not None and job.end in _TROUBLED else None)
+
+
+def sidecar_place(filed: Place) -> Place:
+    return replace(filed, name=filed.name + SIDECAR_SUFFIX)
 
 
 def filed_place(job: Job, number: int) -> Place | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import threading
 
-from bshm_watchd.delivery.names import Names, filed_place, names
+from bshm_watchd.delivery.names import Names, filed_place, names, sidecar_place
 from bshm_watchd.disk import publish
 from bshm_watchd.disk.folder import HotFolder
 from bshm_watchd.jobs import Job, Place
@@ -27,11 +27,11 @@ class Numbering:
         raise AssertionError("unreachable: numbers do not end")
 
     def choose_filed(self, folder: HotFolder, job: Job, first: int) -> tuple[int, Place]:
-        """A number for the original alone, where it is to be kept."""
+        """A number for the original and its sidecar, where there are no results."""
         for number in itertools.count(first):
             place = filed_place(job, number)
             assert place is not None
-            if self._take(folder, job, (place,)):
+            if self._take(folder, job, (place, sidecar_place(place))):
                 return number, place
         raise AssertionError("unreachable: numbers do not end")
 

@@ -91,7 +91,7 @@ _FIXED_BYTES = 16 << 20  # working copy, tensors, what small photos cost whateve
 _DECODING = 16  # the worst case: a PNG of 16 bits with alpha; a JPEG takes 3, turned ones 6
 _HELD = 5  # pixels 3, alpha 1, the photo's own alpha 1
 _EDGE_PASS_SIDE = 960  # its working copy's longest side, in the bundles that have one
-_EDGE_PASS, _CARRYING = 85, 2  # a pixel of its working copy, and of the photo
+_EDGE_PASS, _CARRYING = 140, 2  # a pixel of its working copy, and of the photo
 _FOREGROUND = 3  # estimating it takes 2 more for a moment, less than what follows
 _FITTING = 6  # a background picture that is fitted to a new size, and converted to the photo's profile
 
@@ -112,7 +112,7 @@ def cost_bytes(height: int, width: int, outputs: Iterable[OutputSettings]) -> in
 
 
 def _edge_pass_bytes(height: int, width: int) -> int:
-    scale = min(1.0, _EDGE_PASS_SIDE / max(height, width))
+    scale = min(1.0, _EDGE_PASS_SIDE / max(height, width, 1))
     return round(height * width * (_CARRYING + _EDGE_PASS * scale * scale))
 
 

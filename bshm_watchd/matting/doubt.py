@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 _LEAST_COVERAGE = 0.005
 _SMALL_SIDE = 320
 _PERSON = 128
-_PIECE = 0.1  # a part with less of the whole than this is a piece, not a person
+_PIECE = 0.1  # a part with less than this of the largest is a piece, not a person
 _MOST_IN_PIECES = 0.15
 _CLEAR, _SOLID = 25, 230  # alpha up to the one and from the other on is decided
 _MOST_UNDECIDED = 0.18
@@ -30,7 +30,7 @@ def doubt(alpha: Alpha) -> Problem | None:
     """
     coverage = cv2.mean(alpha)[0] / 255
     if coverage < _LEAST_COVERAGE:
-        return Problem("empty", f"hardly anybody was found: {coverage:.2%} of the picture", _LOOK)
+        return Problem("empty", f"nobody was found: the matte covers {coverage:.2%} of the picture", _LOOK)
     small = _small(alpha)
     if (share := _share_in_pieces(small)) > _MOST_IN_PIECES:
         return Problem("fragmented", f"the matte lies in pieces: {share:.0%} of it in small ones", _LOOK)
@@ -43,7 +43,7 @@ def _share_in_pieces(alpha: Alpha) -> float:
     """The share of the person's pixels in connected parts that are too small to be somebody."""
     _, _, statistics, _ = cv2.connectedComponentsWithStats((alpha >= _PERSON).astype(np.uint8))
     areas = statistics[1:, cv2.CC_STAT_AREA]
-    return float(areas[areas < _PIECE * areas.sum()].sum() / max(areas.sum(), 1))
+    return float(areas[areas < _PIECE * areas.max(initial=0)].sum() / max(areas.sum(), 1))
 
 
 def _share_undecided(alpha: Alpha) -> float:

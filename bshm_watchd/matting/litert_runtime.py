@@ -51,7 +51,7 @@ class LiteRtRuntime:
             except (ValueError, RuntimeError) as error:
                 raise ConfigError([f"{path}: LiteRT cannot load it: {error}"]) from error
             self._interpreters.add(interpreter)
-            self.infer([black])
+        self.infer([black] * self.streams)  # the pool lends in turn: each of them once
 
     def infer(self, batch: Sequence[Pixels]) -> list[Alpha | Exception]:
         return [self._infer_one(pixels) for pixels in batch]

@@ -15,7 +15,7 @@ from bshm_watchd.matting.photo import Photo
 from tests.support import invariants
 from tests.support.disks import Died, DyingDisk
 from tests.support.power_cut import PowerCutDisk
-from tests.support.studio import Running, Studio, broken, sha256
+from tests.support.studio import Running, Studio, broken, png, sha256
 
 
 def _fails(_: Photo) -> None:
@@ -195,3 +195,15 @@ def test_what_was_requeued_is_told_also_when_the_program_died_on_the_way(fast_pa
         done = [row for row in rows if row.state == "done"]
         assert [row.id for row in done] == [rows[0].requeued_as] if done else rows == [before]
         assert sha256((studio.hot / rows[-1].filed_as.path).read_bytes()) == before.sha256
+
+
+def test_a_photo_that_is_too_large_stays_so_when_it_is_requeued(tmp_path: Path) -> None:
+    studio = Studio(tmp_path, limits="{min_free_mib: 0, max_pixels: 100}")
+    studio.drop("large.png", png(1, 30, 40))
+    studio.run()
+    row = _only_row(studio)
+    assert (row.state, row.reason) == ("rejected", "too_large")
+    _requeue(studio, row.id)
+    assert [(row.state, row.reason) for row in studio.rows()] == 2 * [("rejected", "too_large")]
+    assert studio.tree("results") == []
+    invariants.check(studio)
