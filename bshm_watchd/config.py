@@ -58,7 +58,7 @@ class OriginalsSettings(FrozenSettings):
     @classmethod
     def _done_is_a_template(cls, done: str) -> str:
         if done != "delete":
-            check_template(done, _FILED_FIELDS)
+            check_template(done, done, _FILED_FIELDS)
             if done.startswith("/"):
                 raise ValueError("must be below the hot folder: an original is filed by a rename")
         return done

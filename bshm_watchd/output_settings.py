@@ -17,8 +17,8 @@ class FrozenSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=False)
 
 
-def check_template(path: str, allowed: set[str]) -> None:
-    """Raises `ValueError` for a path that a photo's names cannot be filled into safely."""
+def check_template(path: str, directory: str, allowed: set[str]) -> None:
+    """Raises `ValueError` for a path, with `directory` its beginning, that names can't be filled into safely."""
     unknown = set(re.findall(r"{([^{}]*)}", path)) - allowed
     if unknown:
         raise ValueError(f"unknown field {{{sorted(unknown)[0]}}}; known are {', '.join(sorted(allowed))}")
@@ -27,6 +27,10 @@ def check_template(path: str, allowed: set[str]) -> None:
         raise ValueError("must not contain ..")
     if not path.startswith("/") and names[0] in _OWN_NAMES:
         raise ValueError(f"must not be below {names[0]}/: that directory is for the daemon's own use")
+    if not path.startswith("/") and "{" in directory.split("/")[0]:
+        raise ValueError(
+            "must begin with a directory of its own, such as results/: names could lead into drop/"
+        )
     if any(name.startswith(".bshm-") for name in names):
         raise ValueError("names that start with .bshm- are the daemon's own")
 
@@ -73,7 +77,7 @@ class OutputSettings(FrozenSettings):
     @field_validator("path")
     @classmethod
     def _path_is_a_template(cls, path: str) -> str:
-        check_template(path, _OUTPUT_FIELDS)
+        check_template(path, path.rpartition("/")[0], _OUTPUT_FIELDS)
         name = path.rsplit("/", 1)[-1]
         if os.path.splitext(name)[1].lower() not in _FORMATS:
             raise ValueError(f"must end in one of {', '.join(_FORMATS)}: the extension says the format")

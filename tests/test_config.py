@@ -195,6 +195,7 @@ def test_a_state_directory_inside_a_hot_folder_is_refused(state_dir: str) -> Non
         ("results/{stem}", "must end in one of"),
         ("results/{stem}.jpg", "a cutout must not lose a value: write it as .png, .webp or .tif"),
         ("results/all.png", "must contain {stem}"),
+        ("{relative_dir}/{stem}.png", "must begin with a directory of its own"),
         ("results/{nonsense}/{stem}.png", "unknown field {nonsense}; known are date, relative_dir, stem"),
         ("results/.bshm-{stem}.png", "the daemon's own"),
     ],

@@ -112,3 +112,11 @@ def test_colours_that_the_photo_itself_keeps_apart_are_left_as_they_are() -> Non
     half = alpha.copy()
     half[:, :60] = 255  # the left half is an ordinary photo
     assert np.array_equal(foreground(pixels, alpha, opacity=half)[:, 60:], pixels[:, 60:])
+
+
+def test_a_photo_that_is_soft_only_where_it_is_transparent_itself_stays_as_it_is() -> None:
+    pixels, alpha = RNG.integers(0, 256, (60, 80, 3), np.uint8), disc(60, 80, 1)
+    opacity = np.full((60, 80), 255, np.uint8)
+    alpha[28:32], opacity[28:32] = np.minimum(alpha[28:32], 128), 128
+    assert soft(alpha).any()
+    assert np.array_equal(foreground(pixels, alpha, opacity), pixels)

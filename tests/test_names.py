@@ -39,9 +39,14 @@ def _job(name: str, relative_dir: str = "", path: str = "results/{relative_dir}/
     [
         ("results/{relative_dir}/{stem}.png", "a.jpg", "", "results/a.png"),
         ("results/{relative_dir}/{stem}.png", "a.jpg", "shoot 1/raw", "results/shoot 1/raw/a.png"),
-        ("{relative_dir}/{stem}-cut.png", "a.b.jpg", "", "a.b-cut.png"),
+        ("cut/{relative_dir}/{stem}-cut.png", "a.b.jpg", "", "cut/a.b-cut.png"),
         ("{stem}.png", "{stem}.jpg", "", "{stem}.png"),
-        ("{relative_dir}/{stem}.png", "{date}{x}.jpg", "{stem}/{relative_dir}", "{stem}/{relative_dir}/{date}{x}.png"),
+        (
+            "a/{relative_dir}/{stem}.png",
+            "{date}{x}.jpg",
+            "{stem}/{relative_dir}",
+            "a/{stem}/{relative_dir}/{date}{x}.png",
+        ),
         ("results/{stem}.png", "\udcff\udcfe.jpg", "", "results/\udcff\udcfe.png"),
         ("results/{stem}.png", "two\nlines.jpg", "", "results/two\nlines.png"),
     ],

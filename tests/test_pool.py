@@ -42,3 +42,20 @@ def test_all_who_wait_and_all_who_come_later_hear_of_the_close() -> None:
     pool.close()
     with pytest.raises(RuntimeBroken, match="closed"):
         borrowed(pool)
+
+
+def test_what_comes_back_after_the_close_is_lent_to_nobody() -> None:
+    pool: Pool[str] = Pool()
+    pool.add("pen")
+    with pool.lent():
+        pool.close()
+    for _ in range(3):
+        with pytest.raises(RuntimeBroken, match="closed"):
+            borrowed(pool)
+
+
+def test_all_things_have_their_turn() -> None:
+    pool: Pool[str] = Pool()
+    for thing in "abc":
+        pool.add(thing)
+    assert [borrowed(pool) for _ in range(6)] == list("abcabc")

@@ -16,13 +16,14 @@ from PIL import Image
 
 from bshm_watchd.delivery.background import BackgroundFiles
 from bshm_watchd.delivery.matted import Matted
-from bshm_watchd.delivery.render import Renderer, cost_bytes, render
+from bshm_watchd.delivery.render import Renderer, cost_bytes
 from bshm_watchd.errors import PlaceUnavailable, RejectedPhoto
 from bshm_watchd.metadata import Metadata
 from bshm_watchd.output_settings import OutputSettings
 from tests.support import profiles
 from tests.support.composed import compose, save
 from tests.support.decoders import InProcessDecoder
+from tests.support.rendering import render
 
 Bytes = npt.NDArray[np.uint8]
 PORTRAIT = compose(4, 240, 200)

@@ -46,6 +46,8 @@ def foreground(pixels: Bytes, alpha: Bytes, opacity: Bytes | None = None) -> Byt
     flat, flat_alpha = estimated.reshape(-1, 3), alpha.reshape(-1)
     for soft in soft_rounds(alpha):
         mixed = soft if opacity is None else soft[opacity.reshape(-1).take(soft) == 255]
+        if not len(mixed):
+            continue
         own, other = in_front.at(mixed), behind.at(mixed)
         flat[mixed] = _unmixed(flat.take(mixed, axis=0), flat_alpha.take(mixed), own, other)
     return estimated

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bshm_watchd.delivery import kinds
 from bshm_watchd.delivery.background import Backgrounds, converted
 from bshm_watchd.delivery.formats import CannotEncode, encode, encoding_bytes
 from bshm_watchd.delivery.matted import Matted
-from bshm_watchd.errors import PlaceUnavailable, RejectedPhoto
+from bshm_watchd.errors import RejectedPhoto
 from bshm_watchd.metadata import Metadata
 from bshm_watchd.output_settings import OutputKind, OutputSettings
 
@@ -74,15 +73,6 @@ def _filled(colour: tuple[int, int, int], height: int, width: int, icc: bytes) -
 
 def _metadata(output: OutputSettings, metadata: Metadata) -> Metadata:
     return replace(metadata, exif=metadata.exif_without_gps) if output.strip_gps else metadata
-
-
-class _NoBackgrounds:
-    def fitted(self, path: Path, height: int, width: int, icc: bytes) -> Bytes:
-        raise PlaceUnavailable("background_missing", f"the background picture {path}: no pictures are read here")
-
-
-render = Renderer(_NoBackgrounds())
-"""For results without a background picture."""
 
 
 # -- cost ---------------------------------------------------------------------------------------------------

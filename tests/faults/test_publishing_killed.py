@@ -10,7 +10,6 @@ import pytest
 from bshm_watchd.clock import local_date
 from bshm_watchd.daemon import EXIT_FINE
 from bshm_watchd.delivery.matted import Matted
-from bshm_watchd.delivery.render import render
 from bshm_watchd.disk import record
 from bshm_watchd.disk.ops import Disk
 from bshm_watchd.jobs import Job, State
@@ -18,6 +17,7 @@ from bshm_watchd.output_settings import OutputSettings
 from tests.support import invariants
 from tests.support.crashes import TWO_OUTPUTS
 from tests.support.disks import Died, DyingDisk, InterruptedDisk, NoReplaceMissing
+from tests.support.rendering import render
 from tests.support.studio import Studio
 
 _FOREIGN = b"somebody else's"

@@ -10,18 +10,20 @@ import argparse
 import statistics
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from bshm_watchd.matting.bundle import Bundle
+from bshm_watchd.matting.doubt import doubt
 from tests.quality.cases import Case, cases
 from tests.quality.contenders import Contender, bundles, rembg, resident
 from tests.quality.metrics import Errors, errors
 from tests.quality.pack import read_pack
 from tests.quality.sheets import Row, sheet
-from tests.quality.table import table
+from tests.quality.table import FAILED, table
 from tests.support import composed
 
 _TIMED_PHOTOS, _TIMED_HEIGHT, _TIMED_WIDTH = 7, 1080, 1920
@@ -35,12 +37,15 @@ class _Material:
     errors: dict[str, list[Errors]] = field(default_factory=dict)
     worst: list[tuple[float, Row]] = field(default_factory=list)
     first: list[Row] = field(default_factory=list)
+    doubts: list[tuple[bool, str | None]] = field(default_factory=list)  # of the last contender: failed?, doubted why?
 
     def judge(self, case: Case, contenders: Sequence[Contender]) -> None:
         for contender in contenders:
             matte = contender.answer(case.pixels).matte
             error = errors(matte, case.truth)
             self.errors.setdefault(contender.name, []).append(error)
+        problem = doubt(matte)
+        self.doubts.append((error.mad > FAILED, problem and problem.reason))
         self._keep(error.mad, Row(f"{case.name}  MAD {error.mad:.4f}", case.pixels, case.truth, matte))
 
     def _keep(self, mad: float, row: Row) -> None:
@@ -99,7 +104,14 @@ def _milliseconds(contender: Contender) -> float:
 def _print(title: str, material: _Material, milliseconds: dict[str, float]) -> None:
     count = len(next(iter(material.errors.values())))
     print(f"\n{title}: {count} pictures; time at {_TIMED_WIDTH} x {_TIMED_HEIGHT}\n")
-    print(*table(material.errors, milliseconds), sep="\n", flush=True)
+    print(*table(material.errors, milliseconds), sep="\n")
+    for what, wanted in (("wrong", True), ("right", False)):
+        reasons = [reason for failed, reason in material.doubts if failed is wanted]
+        told = ", ".join(f"{count} {reason}" for reason, count in Counter(filter(None, reasons)).items()) or "none"
+        print(
+            f"for review, of {len(reasons)} that are {what} (MAD {'>' if wanted else '<='} {FAILED}): {told}",
+            flush=True,
+        )
 
 
 def _save(directory: Path, name: str, material: _Material) -> None:

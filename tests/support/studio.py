@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from bshm_watchd import config
 from bshm_watchd.answers import Answers
 from bshm_watchd.daemon import EXIT_BROKEN, Daemon, Once, Seams
-from bshm_watchd.delivery.render import cost_bytes, render
+from bshm_watchd.delivery.render import cost_bytes
 from bshm_watchd.disk.folder import HotFolder
 from bshm_watchd.disk.ops import Disk
 from bshm_watchd.disk.owner import Owner
@@ -34,6 +34,7 @@ from bshm_watchd.pipeline import Pipeline, Render
 from bshm_watchd.schedule import Schedule
 from tests.support.clock import FakeClock
 from tests.support.decoders import InProcessDecoder
+from tests.support.rendering import render
 from tests.support.workers import InlineHand, InlineWorkers, Workers
 
 _serial = itertools.count()
