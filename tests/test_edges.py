@@ -154,3 +154,13 @@ def test_memory_stays_within_what_is_promised() -> None:
     peak_bytes = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak_bytes < 80 * 960 * 720 + 2 * 3000 * 4000
+
+
+def test_the_band_fades_out_in_a_photo_many_times_larger_than_the_working_copy() -> None:
+    """One pixel of the working copy is 8 of the photo: where the band ends, alpha must not jump by that much at once."""
+    pixels = np.full((1024, 1024, 3), 30, np.uint8)
+    pixels[:, 600:] = 220
+    coarse = np.repeat(np.clip(np.linspace(-2500, 4000, 128), 0, 255).astype(np.uint8)[None], 128, axis=0)
+    alpha = refined(pixels, coarse, EdgePass(longest_side=128)).astype(int)
+    assert (alpha[:, 350].max(), alpha[:, 480:].min()) == (0, 255)
+    assert np.abs(np.diff(alpha[:, 380:590], axis=1)).max() < 20

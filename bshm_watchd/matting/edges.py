@@ -190,14 +190,24 @@ def _half(fit: _Linear) -> Plane:
 
 
 def _carried(pixels: Pixels, flat: Alpha, band: Mask, functions: Plane) -> Alpha:
-    """`flat` with the band's functions applied to the photo's own colours; changed in place and returned."""
+    """`flat` with the band's functions applied to the photo's own colours; changed in place and returned.
+
+    The band fades out over a pixel of the working copy, else its steps would show in a photo many times larger.
+    """
     height, width = flat.shape
-    near = cv2.resize(band.astype(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST)
+    opaque = np.where(band, np.uint8(255), np.uint8(0))
+    near = np.asarray(cv2.resize(opaque, (width, height), interpolation=cv2.INTER_LINEAR), np.uint8)
     for tile in _tiles(height, width):
-        if near[tile].any():
+        if (share := near[tile]).any():
             alpha = _applied(functions, pixels[tile], tile, height, width)
-            np.copyto(flat[tile], alpha, where=near[tile] > 0)
+            flat[tile] = _faded(alpha, flat[tile], share)
     return flat
+
+
+def _faded(alpha: Alpha, flat: Alpha, share: Alpha) -> Alpha:
+    """`alpha` where the share is 255, `flat` where it is 0."""
+    mixed = alpha.astype(np.uint16) * share + flat.astype(np.uint16) * (255 - share)
+    return np.asarray((mixed + 127) // 255, np.uint8)
 
 
 def _tiles(height: int, width: int) -> Iterator[Box]:

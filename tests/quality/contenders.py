@@ -68,12 +68,12 @@ def bundles(state_dir: Path) -> dict[str, Bundle]:
     return {
         "u2netp": find_bundle("u2netp", state_dir),
         "selfie": find_bundle("selfie", state_dir),
-        "fusion": _without_edge_pass(portrait),
+        "fusion": without_edge_pass(portrait),
         "portrait": portrait,
     }
 
 
-def _without_edge_pass(bundle: Bundle) -> Bundle:
+def without_edge_pass(bundle: Bundle) -> Bundle:
     return replace(bundle, manifest=bundle.manifest.model_copy(update={"edge_pass": None}))
 
 
