@@ -37,7 +37,7 @@ check: $(INSTALLED)  ## style, types, layers, sizes and the quick tests
 
 .PHONY: quality
 quality: $(INSTALLED)  ## the table of mattes against rembg; PACK=DIR has photos, mattes, backgrounds
-	@$(BIN)/python -m tests.quality $(PACK) --state demo/state
+	@$(BIN)/python -m tests.quality $(PACK)
 
 .PHONY: compare
 compare: $(INSTALLED)  ## photos a second against rembg with the same weights, in interleaved pairs

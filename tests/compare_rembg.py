@@ -35,13 +35,13 @@ def main() -> int:
     )
     ratios = []
     for pair in range(arguments.pairs + 1):
-        theirs, ours = _time_rembg(rembg, weights, photos), _time_ours(photos)
+        theirs, ours = _time_rembg(rembg, weights, photos, arguments.edges), _time_ours(photos, arguments.edges)
         if pair == 0:
             print("warm-up pair done")
             continue
         ratios.append(theirs / ours)
         print(
-            f"pair {pair}: rembg p {len(photos) / theirs:.2f} photos/s, once {len(photos) / ours:.2f} photos/s, "
+            f"pair {pair}: rembg {len(photos) / theirs:.2f} photos/s, once {len(photos) / ours:.2f} photos/s, "
             f"ratio {ratios[-1]:.2f}"
         )
     print(f"once is {statistics.median(ratios):.2f} times as fast (min {min(ratios):.2f}, max {max(ratios):.2f})")
@@ -52,6 +52,9 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--count", type=int, default=20, help="photos in a run")
     parser.add_argument("--pairs", type=int, default=5, help="counted pairs")
+    parser.add_argument(
+        "--edges", action="store_true", help="`rembg p -a` against the bundle portrait: both with an edge pass"
+    )
     return parser.parse_args()
 
 
@@ -75,37 +78,40 @@ def _rembg() -> Path:
 
 def _weights() -> Path:
     state = HERE / "state"
-    subprocess.run([*_ours(), "model", "fetch", "u2netp"], check=True, env=_environment(), stdout=subprocess.DEVNULL)
+    for bundle in ("u2netp", "portrait"):
+        fetch = [*_ours(), "model", "fetch", bundle]
+        subprocess.run(fetch, check=True, env=_environment(bundle), stdout=subprocess.DEVNULL)
     directory = HERE / "weights"
     directory.mkdir(exist_ok=True)
     shutil.copy(state / "models" / "u2netp" / "u2netp.onnx", directory)
     return directory
 
 
-def _time_rembg(rembg: Path, weights: Path, photos: list[Path]) -> float:
+def _time_rembg(rembg: Path, weights: Path, photos: list[Path], edges: bool) -> float:
     results = HERE / "rembg-results"
     shutil.rmtree(results, ignore_errors=True)
-    command = [str(rembg), "p", "-m", "u2netp", str(photos[0].parent), str(results)]
+    command = [str(rembg), "p", *(["-a"] if edges else []), "-m", "u2netp", str(photos[0].parent), str(results)]
     seconds = _time(command, os.environ | {"U2NET_HOME": str(weights)})
     _expect(len(photos), results)
     return seconds
 
 
-def _time_ours(photos: list[Path]) -> float:
+def _time_ours(photos: list[Path], edges: bool) -> float:
     hot = HERE / "hot"
     shutil.rmtree(hot, ignore_errors=True)
     for name in ("journal.sqlite3", "journal.sqlite3-wal", "journal.sqlite3-shm", "folders"):
         _remove(HERE / "state" / name)
     shutil.copytree(photos[0].parent, hot / "drop")
-    seconds = _time([*_ours(), "once"], _environment())
+    seconds = _time([*_ours(), "once"], _environment("portrait" if edges else "u2netp"))
     _expect(len(photos), hot / "results")
     return seconds
 
 
-def _environment() -> dict[str, str]:
+def _environment(bundle: str) -> dict[str, str]:
     config = HERE / "config.yaml"
     config.write_text(
-        f"version: 1\nstate_dir: {HERE}/state\nhot_folders:\n  - name: compare\n    path: {HERE}/hot\n",
+        f"version: 1\nstate_dir: {HERE}/state\nmodel: {{bundle: {bundle}}}\n"
+        f"hot_folders:\n  - name: compare\n    path: {HERE}/hot\n",
         encoding="utf-8",
     )
     return os.environ | {"BSHM_WATCHD_CONFIG": str(config)}

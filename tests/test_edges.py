@@ -157,7 +157,7 @@ def test_memory_stays_within_what_is_promised() -> None:
 
 
 def test_the_band_fades_out_in_a_photo_many_times_larger_than_the_working_copy() -> None:
-    """One pixel of the working copy is 8 of the photo: where the band ends, alpha must not jump by that much at once."""
+    """A pixel of the working copy is 8 of the photo: where the band ends, alpha must not jump by that much at once."""
     pixels = np.full((1024, 1024, 3), 30, np.uint8)
     pixels[:, 600:] = 220
     coarse = np.repeat(np.clip(np.linspace(-2500, 4000, 128), 0, 255).astype(np.uint8)[None], 128, axis=0)

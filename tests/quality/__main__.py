@@ -1,7 +1,7 @@
 """`python -m tests.quality PACK_DIR`: the default bundle against what a user would take instead, in numbers.
 
-PACK_DIR is laid out as `tests/quality/pack.py` says. The bundles u2netp, selfie and portrait must have been fetched
-into the state directory; rembg is compared where a Python that has it is named.
+PACK_DIR is laid out as `tests/quality/pack.py` says. rembg is compared where `make compare` has installed it, or where
+another Python that has it is named.
 """
 
 from __future__ import annotations
@@ -28,6 +28,8 @@ from tests.support import composed
 
 _TIMED_PHOTOS, _TIMED_HEIGHT, _TIMED_WIDTH = 7, 1080, 1920
 _SHOWN = 10
+_HERE = Path(__file__).resolve().parents[2] / "compare"
+_STATE, _REMBG = _HERE / "state", _HERE / "rembg" / "bin" / "python"
 
 
 @dataclass
@@ -45,7 +47,7 @@ class _Material:
             error = errors(matte, case.truth)
             self.errors.setdefault(contender.name, []).append(error)
         problem = doubt(matte)
-        self.doubts.append((error.mad > FAILED, problem and problem.reason))
+        self.doubts.append((error.mad > FAILED, problem.reason if problem else None))
         self._keep(error.mad, Row(f"{case.name}  MAD {error.mad:.4f}", case.pixels, case.truth, matte))
 
     def _keep(self, mad: float, row: Row) -> None:
@@ -73,19 +75,19 @@ def main() -> int:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.quality", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("pack", type=Path, help="photos with mattes, and scenes without people")
-    parser.add_argument("--state", type=Path, required=True, help="state directory with the fetched bundles")
+    parser.add_argument("--state", type=Path, default=_STATE, help="where the bundles are, or are fetched to")
     parser.add_argument("--part", choices=("held-back", "tuning"), default="held-back", help="which half of the pack")
     parser.add_argument("--portraits", type=int, default=120, help="photos against the mattes of the pack")
     parser.add_argument("--composed", type=int, default=125, help="pictures with exact alpha")
     parser.add_argument("--nobody", type=int, default=40, help="pictures without anybody")
-    parser.add_argument("--rembg", type=Path, help="a Python that can import rembg")
+    parser.add_argument("--rembg", type=Path, default=_REMBG, help="a Python that can import rembg")
     parser.add_argument("--sheets", type=Path, help="write contact sheets into this directory")
     return parser.parse_args()
 
 
 def _contenders(ours: dict[str, Bundle], python: Path | None, directory: Path, stack: ExitStack) -> Sequence[Contender]:
     """The default comes last: its mattes are the ones that are shown."""
-    theirs = [("rembg p", ()), ("rembg p -a", ("--alpha-matting",))] if python else []
+    theirs = [("rembg p", ()), ("rembg p -a", ("--alpha-matting",))] if python and python.exists() else []
     weights = ours["u2netp"].path("u2netp.onnx")
     found = [
         stack.enter_context(rembg(name, python, weights, directory / str(number), *options))

@@ -17,7 +17,8 @@ import numpy as np
 from bshm_watchd.clock import SystemClock
 from bshm_watchd.config import ModelSettings
 from bshm_watchd.matting.batcher import Batcher
-from bshm_watchd.matting.bundle import Bundle, find_bundle
+from bshm_watchd.matting.bundle import Bundle
+from bshm_watchd.matting.fetch import fetch
 from bshm_watchd.matting.photo import Photo
 from bshm_watchd.matting.runtime import make_runtime
 from tests.quality.pack import Alpha, Pixels
@@ -63,11 +64,11 @@ def resident(name: str, bundle: Bundle) -> Iterator[Contender]:
 
 
 def bundles(state_dir: Path) -> dict[str, Bundle]:
-    """Those of this project, by the names that the table gives them."""
-    portrait = find_bundle("portrait", state_dir)
+    """Those of this project, by the names that the table gives them; fetched where they are missing."""
+    portrait = fetch("portrait", state_dir)
     return {
-        "u2netp": find_bundle("u2netp", state_dir),
-        "selfie": find_bundle("selfie", state_dir),
+        "u2netp": fetch("u2netp", state_dir),
+        "selfie": fetch("selfie", state_dir),
         "fusion": without_edge_pass(portrait),
         "portrait": portrait,
     }
