@@ -28,12 +28,17 @@ _UNSIGNED = {1: "B", 3: "H", 4: "I", 13: "I", 16: "Q", 18: "Q"}
 
 
 _SUBFILE, _PHOTOMETRIC, _SUB_DIRECTORIES, _DNG_VERSION = 254, 262, 330, 50706
+_PARTS = (273, 324, 513)  # where strips, tiles, and the one stream of old JPEGs are
 _SENSOR = (32803, 34892)  # photometric interpretations: a colour filter's values, and the like made linear
 _CANON_RAW, _CANON_RAW_OFFSET = b"CR\2\0", 8
 
 
 class TiffDamaged(ValueError):
     """No directory can be read there."""
+
+
+class TiffCutOff(TiffDamaged):
+    """The file ends before the directory does: it may still grow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,15 +77,18 @@ class Tiff:
     first_offset: int
 
     def directory(self, offset: int) -> Directory:
-        """Raises `TiffDamaged` where it has no entry, more than `MAX_ENTRIES`, or is not all there."""
+        """Raises `TiffDamaged` where it has no entry, more than `MAX_ENTRIES`, or (`TiffCutOff`) is not all there."""
         counted, each, pointer = ("Q", 20, "Q") if self.big else ("H", 12, "I")
         counted_bytes, pointer_bytes = struct.calcsize(counted), struct.calcsize(pointer)
-        count = self._number(counted, self.read_at(offset, counted_bytes)) if offset else 0
+        beginning = self.read_at(offset, counted_bytes) if offset else bytes(counted_bytes)
+        if len(beginning) < counted_bytes:
+            raise TiffCutOff("a directory is cut off")
+        count = self._number(counted, beginning)
         if not 0 < count <= MAX_ENTRIES:
             raise TiffDamaged(f"a directory of {count} entries")
         table = self.read_at(offset + counted_bytes, count * each + pointer_bytes)
         if len(table) < count * each:
-            raise TiffDamaged("a directory is cut off")
+            raise TiffCutOff("a directory is cut off")
         entries: dict[int, Entry] = {}
         for tag, entry in self._entries(table[: count * each], offset + counted_bytes):
             entries.setdefault(tag, entry)
@@ -158,6 +166,11 @@ def is_camera_raw(tiff: Tiff, first: Directory) -> bool:
     if tiff.first_offset == behind_mark and tiff.read_at(_CANON_RAW_OFFSET, len(_CANON_RAW)) == _CANON_RAW:
         return True
     return is_preview(tiff, first) and _SUB_DIRECTORIES in first.entries
+
+
+def holds_picture(page: Directory) -> bool:
+    """Whether it is more than words about the others."""
+    return any(tag in page.entries for tag in _PARTS)
 
 
 def is_preview(tiff: Tiff, page: Directory) -> bool:

@@ -77,8 +77,3 @@ def copied(tiff: Tiff, found: Directory) -> dict[int, Value]:
     """Every value of a directory, as it is; what is not all there is left out."""
     raw = {tag: tiff.raw(entry, entry.size_bytes) for tag, entry in found.entries.items()}
     return {tag: Value(found.entries[tag].type, found.entries[tag].count, raw[tag]) for tag in raw if raw[tag]}
-
-
-def exif_of_resolution(dpi: tuple[float, float]) -> bytes:
-    """An EXIF block that says nothing else."""
-    return head("<", HEAD_BYTES) + directory("<", resolution("<", dpi), HEAD_BYTES)

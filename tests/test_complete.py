@@ -12,7 +12,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from bshm_watchd.config import Limits
 from bshm_watchd.intake.complete import BLOCK_BYTES, TAIL_BYTES, Inspection, Verdict, inspect
+from bshm_watchd.intake.inspection import Blank
+from bshm_watchd.intake.rejections import by_structure
 from tests.support.pictures import EOI, SOI, chunk, frame, jpeg, png, scan, segment
 
 
@@ -106,9 +109,36 @@ def test_a_preallocated_photo_is_incomplete_until_its_last_byte(name: str) -> No
         assert found.verdict is Verdict.INCOMPLETE, length
 
 
-@pytest.mark.parametrize("size", [0, 1, 8, 5000])
-def test_nothing_but_zeros_is_incomplete(size: int) -> None:
-    assert judge(bytes(size)).verdict is Verdict.INCOMPLETE
+@pytest.mark.parametrize("size", [1, 8, 5000, BLOCK_BYTES * 2 + 1])
+def test_nothing_but_zeros_is_incomplete_and_called_so(size: int) -> None:
+    found = judge(bytes(size))
+    assert (found.verdict, found.blank) == (Verdict.INCOMPLETE, Blank.ONLY_ZEROS)
+    assert "holds only zeros" in told(found)
+
+
+def test_an_empty_file_is_incomplete_and_called_empty() -> None:
+    assert judge(b"").verdict is Verdict.INCOMPLETE
+    assert "the file is empty" in told(judge(b""))
+
+
+@pytest.mark.parametrize("content", [jpeg()[:40], jpeg()[:40] + bytes(5000), bytes(BLOCK_BYTES * 2) + b"x", b"II"])
+def test_a_file_that_holds_something_is_not_called_blank(content: bytes) -> None:
+    assert judge(content).blank is None
+    assert "ends before its picture does" in told(judge(content))
+
+
+def told(found: Inspection) -> str:
+    problem = by_structure(found, Limits())
+    assert problem is not None
+    assert problem.reason == "incomplete"
+    return problem.message
+
+
+def test_a_file_of_zeros_is_read_once() -> None:
+    reading = Reading(bytes(BLOCK_BYTES * 5 + 3))
+    assert inspect(reading, len(reading.content)).blank is Blank.ONLY_ZEROS
+    assert reading.bytes_read == len(reading.content)
+    assert reading.longest <= BLOCK_BYTES
 
 
 @pytest.mark.parametrize(

@@ -152,13 +152,6 @@ def test_the_resolution_is_said(file_format: FileFormat) -> None:
     assert tuple(map(float, said)) == pytest.approx((300, 240), abs=0.02)
 
 
-def test_webp_says_the_resolution_in_an_exif_block_of_its_own() -> None:
-    block = opened(encode(noise(20, 30, 3), "webp", Metadata(dpi=(300, 118.11)), QUALITY)).getexif()
-    assert block[ExifTags.Base.XResolution] == 300
-    assert float(block[ExifTags.Base.YResolution]) == pytest.approx(118.11)
-    assert block[ExifTags.Base.ResolutionUnit] == 2
-
-
 @pytest.mark.parametrize("file_format", EVERY)
 def test_without_metadata_nothing_is_invented(file_format: FileFormat) -> None:
     read = opened(encode(noise(20, 30, 3), file_format, NOTHING, QUALITY))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import struct
 
 import numpy as np
@@ -10,8 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from bshm_watchd.delivery.formats import Content, encode
 from bshm_watchd.matting.exif import read_exif
 from bshm_watchd.metadata import MAX_EXIF_BYTES, MAX_ICC_BYTES, Metadata
+from bshm_watchd.output_settings import FileFormat
 from tests.support.decoders import InProcessDecoder, decode
 from tests.support.encoded import COLOURS, jpeg, of, with_chunks, written
 from tests.support.icc import SRGB
@@ -95,7 +98,7 @@ def test_neither_thumbnail_nor_maker_note_is_kept() -> None:
     link = first + 2 + 12 * count
     linked = block[:link] + struct.pack(">I", len(block)) + block[link + 4 :] + second + thumbnail
     assert thumbnail in linked
-    kept, _ = read_exif(linked).of_upright(10, 10)
+    kept, _ = read_exif(linked).of_upright(10, 10, None)
     assert b"\xff\xd8" not in kept
     assert b"secret" not in kept
     assert b"xmp" not in kept
@@ -118,7 +121,7 @@ def test_values_keep_their_bytes_in_either_order(order: str) -> None:
             long_values += raw
     mark = b"II" if order == "<" else b"MM"
     block = mark + struct.pack(order + "HI", 42, 8) + table + bytes(4) + long_values
-    kept, _ = read_exif(block).of_upright(10, 10)
+    kept, _ = read_exif(block).of_upright(10, 10, None)
     assert kept[:2] == mark
     again = read_exif(kept)
     assert {tag: (value.type, value.raw) for tag, value in again.main.items()} == values
@@ -150,7 +153,7 @@ def test_exif_that_is_too_long_to_carry_is_dropped() -> None:
     exif = camera()
     exif.get_ifd(DETAILS)[COMMENT] = bytes(MAX_EXIF_BYTES - 10)
     found = metadata(of(COLOURS, "PNG", exif=exif))
-    assert len(found.exif) <= MAX_EXIF_BYTES
+    assert read_back(found.exif) == read_back(found.exif_without_gps) == {X_RESOLUTION: 120, Y_RESOLUTION: 240, UNIT: 2}
     assert found.dpi == (120, 240)
 
 
@@ -181,6 +184,37 @@ def test_jfif_comes_before_exif() -> None:
     assert metadata(jpeg(exif=exif)).dpi == (72, 72)
 
 
+@pytest.mark.parametrize("orientation", [1, 6])
+@pytest.mark.parametrize("told", [None, (72.0, 72.0), (0.0, 0.0)])
+@pytest.mark.parametrize("file_format", ["png", "webp", "tiff", "jpeg"])
+def test_every_result_says_the_resolution_of_the_photo(
+    file_format: FileFormat, told: tuple[float, float] | None, orientation: int
+) -> None:
+    """Whatever EXIF says of it beside the container."""
+    exif = Image.Exif()
+    exif[MAKE], exif[ORIENTATION] = "Camera", orientation
+    if told:
+        exif[X_RESOLUTION], exif[Y_RESOLUTION], exif[UNIT] = *told, 3
+    photo = decode(InProcessDecoder(), jpeg(exif=exif, dpi=(300, 150)))
+    upright = (300, 150) if orientation == 1 else (150, 300)
+    assert photo.metadata.dpi == upright
+    assert_said(encode(photo.pixels, file_format, photo.metadata, 92), upright)
+
+
+@pytest.mark.parametrize("file_format", ["png", "webp", "tiff", "jpeg"])
+@pytest.mark.parametrize("content", [jpeg(dpi=(300, 150)), of(COLOURS, "TIFF", dpi=(300, 150))])
+def test_a_resolution_is_said_also_where_there_is_nothing_else_to_say(content: bytes, file_format: FileFormat) -> None:
+    photo = decode(InProcessDecoder(), content)
+    assert_said(encode(photo.pixels, file_format, photo.metadata, 92), (300, 150))
+
+
+def assert_said(result: Content, dpi: tuple[float, float]) -> None:
+    with Image.open(io.BytesIO(result)) as read:
+        exif = read.getexif()
+        assert (exif[X_RESOLUTION], exif[Y_RESOLUTION], exif[UNIT]) == (*dpi, 2)
+        assert read.format == "WEBP" or read.info["dpi"] == pytest.approx(dpi, abs=0.02)
+
+
 @settings(max_examples=400, deadline=None)
 @given(st.binary(max_size=200), st.lists(st.tuples(st.integers(0, 400), st.binary(max_size=6)), max_size=6))
 def test_no_damage_to_metadata_fails_a_photo(tail: bytes, damages: list[tuple[int, bytes]]) -> None:
@@ -192,7 +226,7 @@ def test_no_damage_to_metadata_fails_a_photo(tail: bytes, damages: list[tuple[in
         assert len(kept) <= MAX_EXIF_BYTES
         if kept:
             assert read_exif(kept).orientation == 1
-            assert read_exif(kept).of_upright(43, 61)
+            assert read_exif(kept).of_upright(43, 61, found.dpi)
 
 
 def test_overlapping_values_cost_no_more_than_a_block_may_be_long() -> None:
@@ -200,7 +234,7 @@ def test_overlapping_values_cost_no_more_than_a_block_may_be_long() -> None:
     entries = b"".join(struct.pack("<HHII", 0x9000 + n, 7, 60_000, 0) for n in range(count))
     main = struct.pack("<H", 1) + struct.pack("<HHII", DETAILS, 4, 1, 26) + bytes(4)
     hostile = block + main + struct.pack("<H", count) + entries + bytes(60_000)
-    kept, _ = read_exif(hostile).of_upright(10, 10)
+    kept, _ = read_exif(hostile).of_upright(10, 10, None)
     assert len(kept) <= MAX_EXIF_BYTES
 
 

@@ -6,7 +6,6 @@ import io
 from typing import TYPE_CHECKING
 
 from bshm_watchd.metadata import Metadata
-from bshm_watchd.tiff_directories import exif_of_resolution
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,14 +22,13 @@ def encode_webp(array: Bytes, metadata: Metadata) -> memoryview:
     """A whole WebP file of uint8 pixels: height x width (grey), or height x width x 3 (RGB) or x 4 (straight RGBA).
 
     Every value is kept, also colours under alpha 0. WebP has no grey: a grey picture is stored as RGB of three equal
-    channels. It has no place for a resolution either: where there is no EXIF block, one that says it is made.
+    channels. It has no place for a resolution either: the EXIF block says it.
     """
     from PIL import Image
 
-    exif = metadata.exif or (exif_of_resolution(metadata.dpi) if metadata.dpi else b"")
     method = _METHOD_GREY if array.ndim == 2 else _METHOD_COLOUR
     file = io.BytesIO()
     Image.fromarray(array).save(
-        file, "WEBP", lossless=True, exact=True, method=method, quality=0, icc_profile=metadata.icc, exif=exif
+        file, "WEBP", lossless=True, exact=True, method=method, quality=0, icc_profile=metadata.icc, exif=metadata.exif
     )
     return file.getbuffer()

@@ -13,7 +13,7 @@ from bshm_watchd.intake.complete_jpeg import walk_jpeg
 from bshm_watchd.intake.complete_png import walk_png
 from bshm_watchd.intake.complete_tiff import walk_tiff
 from bshm_watchd.intake.complete_webp import walk_webp
-from bshm_watchd.intake.inspection import BLOCK_BYTES, Inspection, Verdict, Window
+from bshm_watchd.intake.inspection import BLOCK_BYTES, Blank, Inspection, Verdict, Window
 from bshm_watchd.intake.kinds import KINDS
 from bshm_watchd.tiff import ReadAt
 
@@ -37,7 +37,9 @@ def inspect(read_at: ReadAt, size_bytes: int) -> Inspection:
             return replace(found, kind=kind.name, zero_tail=_ends_in_zeros(read_at, size_bytes))
     written = head.rstrip(b"\0")  # nothing at all, in a preallocated file that is still to be filled
     begun = any(kind.may_begin(written) for kind in KINDS)
-    return Inspection(Verdict.INCOMPLETE if begun else Verdict.NOT_A_PHOTO)
+    if not begun:
+        return Inspection(Verdict.NOT_A_PHOTO)
+    return Inspection(Verdict.INCOMPLETE, blank=None if written else _blank(window))
 
 
 _WALKS: dict[str, Callable[[Window], Inspection]] = {
@@ -46,6 +48,13 @@ _WALKS: dict[str, Callable[[Window], Inspection]] = {
     "webp": walk_webp,
     "tiff": walk_tiff,
 }
+
+
+def _blank(window: Window) -> Blank | None:
+    if not window.size_bytes:
+        return Blank.EMPTY
+    blocks = (window.at(start, BLOCK_BYTES) for start in range(0, window.size_bytes, BLOCK_BYTES))
+    return None if any(block.strip(b"\0") for block in blocks) else Blank.ONLY_ZEROS
 
 
 def _ends_in_zeros(read_at: ReadAt, size_bytes: int) -> bool:

@@ -11,7 +11,6 @@ from bshm_watchd.intake.inspection import MAX_STEPS, Inspection, Verdict, Window
 # A marker inside the coded picture: not a stuffed FF00, not a restart, not one of several fill bytes.
 _MARKER = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")
 _SOI, _EOI, _SOS, _TEM = 0xD8, 0xD9, 0xDA, 0x01
-_RESTARTS = range(0xD0, 0xD8)
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # SOF0..SOF15; the others define tables
 
 

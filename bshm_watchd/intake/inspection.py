@@ -14,6 +14,11 @@ _LOOK_BYTES = 4096
 MAX_STEPS = 500_000
 
 
+class Blank(Enum):
+    EMPTY = "empty"
+    ONLY_ZEROS = "only zeros"
+
+
 class Verdict(Enum):
     COMPLETE = "complete"  # every part of its structure is there, up to its end mark
     INCOMPLETE = "incomplete"  # the beginning of a photo (or zeros) that does not reach its end
@@ -22,13 +27,15 @@ class Verdict(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Inspection:
-    """What a file's structure says. Width and height in stored pixels, 0 until seen; `zero_tail`: it ends in zeros."""
+    """What a file's structure says. Width and height in stored pixels, 0 until seen; `zero_tail`: a photo's file that
+    ends in zeros; `blank`: why there is nothing in the file to judge."""
 
     verdict: Verdict
     kind: str | None = None
     width: int = 0
     height: int = 0
     zero_tail: bool = False
+    blank: Blank | None = None
 
     @property
     def pixels(self) -> int:

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 from bshm_watchd.config import Limits
 from bshm_watchd.intake.complete import Inspection, Verdict
+from bshm_watchd.intake.inspection import Blank
 from bshm_watchd.intake.kinds import KINDS
 from bshm_watchd.jobs import Problem
 
 _KNOWN = ", ".join(kind.label for kind in KINDS[:-1]) + f" or {KINDS[-1].label}"
 _EXTENSIONS = " ".join(extension for kind in KINDS for extension in kind.extensions)
+
+_INCOMPLETE = {
+    None: "the file ends before its picture does: the copy broke off, or the file is damaged",
+    Blank.EMPTY: "the file is empty: the copy broke off before it began",
+    Blank.ONLY_ZEROS: "the file holds only zeros: the copy broke off, or the card or the disk is damaged",
+}
 
 
 def other_kind() -> Problem:
@@ -41,8 +48,7 @@ def by_structure(found: Inspection, limits: Limits) -> Problem | None:
         message = f"it is named like a photo, but its content is not {_KNOWN}"
         return Problem("not_a_photo", message, f"open it in a picture program and export it as {_KNOWN}")
     if found.verdict is Verdict.INCOMPLETE:
-        message = "the file ends before its picture does: the copy broke off, or the file is damaged"
-        return Problem("incomplete", message, "copy it here again from the camera or the card")
+        return Problem("incomplete", _INCOMPLETE[found.blank], "copy it here again from the camera or the card")
     if found.pixels > limits.max_pixels:
         size = f"{found.width} x {found.height} pixels"
         message = f"the photo has {size}, more than the {limits.max_pixels / 1e6:g} megapixels allowed here"

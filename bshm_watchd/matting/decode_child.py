@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from bshm_watchd.matting.photo import Pixels
 
 REQUEST = struct.Struct("<Q")
-REPLY = struct.Struct("<BII")
+REPLY = struct.Struct("<BQQ")  # a BigTIFF may say sides of 64 bits
 DECODED = 0
 REASONS = ("", "broken", "too_large", "not_a_photo", "unsupported")
 PACKET_BYTES = 512

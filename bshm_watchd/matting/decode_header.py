@@ -92,9 +92,10 @@ def sized(height: int, width: int) -> tuple[int, int]:
 
 
 def open_cv(max_pixels: int | None = None) -> types.ModuleType:
-    """OpenCV on one thread. Its own pixel limit is read once, when it loads: give it with the first call."""
+    """OpenCV on one thread. Its own limits are read once, when it loads: give them with the first call."""
     if max_pixels is not None:
-        os.environ["OPENCV_IO_MAX_IMAGE_PIXELS"] = str(max_pixels)
+        for limit in ("PIXELS", "WIDTH", "HEIGHT"):
+            os.environ[f"OPENCV_IO_MAX_IMAGE_{limit}"] = str(max_pixels)
     return _loaded_cv()
 
 

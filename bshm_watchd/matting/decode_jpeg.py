@@ -1,9 +1,10 @@
-"""JPEG: its segments up to the first scan, and its pixels. What follows its end (a motion photo's film) is not ours."""
+"""JPEG: its segments, and its pixels. What follows its end (a motion photo's film) is not ours."""
 
 from __future__ import annotations
 
 import functools
 import io
+import itertools
 import re
 import struct
 from collections.abc import Iterator
@@ -25,10 +26,16 @@ if TYPE_CHECKING:
 
 MAGIC = b"\xff\xd8\xff"
 
-_MARKER = re.compile(rb"\xff+[\x01-\xcf\xd8-\xfe]")  # stray bytes before it are passed over, as decoders do
+_MARKER = re.compile(rb"\xff\xff*[\x01-\xcf\xd8-\xfe]")  # stray bytes before it are passed over, as decoders do
 _SOI, _EOI, _SOS, _TEM, _APP0, _APP1, _APP2 = 0xD8, 0xD9, 0xDA, 0x01, 0xE0, 0xE1, 0xE2
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+# Baseline, extended and progressive, each by Huffman's code or arithmetic; the others are lossless or hierarchical.
+_FRAMES_READ, _BITS_READ = frozenset({0xC0, 0xC1, 0xC2, 0xC9, 0xCA}), 8
 _MAX_SEGMENTS = 10_000
+# Progressive pictures have a dozen. Each costs a walk over the whole picture, and may be but ten bytes long.
+_MAX_SCANS = 500
+_PADDED = re.compile(r"(\d+) extraneous bytes before marker 0xd9")
+_READ_AHEAD_BYTES = 8  # that the decoder does not count
 _INCHES_A_UNIT = {1: 1.0, 2: 1 / 2.54}
 _ICC, _MPF = b"ICC_PROFILE\0", b"MPF\0"
 _MP_ENTRIES, _MP_ENTRY_BYTES = 0xB002, 16
@@ -62,7 +69,9 @@ class JpegPicture:
         try:
             return simplejpeg.decode_jpeg(self.content, colours, buffer=target, strict=True)  # type: ignore[no-any-return]
         except ValueError as error:
-            raise self.header.broken(str(error)) from error
+            if not _only_padded(self.content, str(error)):
+                raise self.header.broken(str(error)) from error
+            return simplejpeg.decode_jpeg(self.content, colours, buffer=target, strict=False)  # type: ignore[no-any-return]
 
     def _decode_ink(self, target: Pixels) -> None:
         """CMYK and YCCK, taken for Adobe's, who stores them inverted, as every program takes them."""
@@ -83,11 +92,11 @@ class JpegPicture:
 
 
 def read_jpeg(content: memoryview) -> JpegPicture:
-    segments = list(_segments(content))
-    frame = next((body for marker, body in segments if marker in _FRAMES and len(body) >= 6), None)
-    if frame is None:
+    segments = _head(content)
+    kind, frame = next((found for found in segments if found[0] in _FRAMES and len(found[1]) >= 6), (0, b""))
+    if not frame:
         raise Refused("broken", "damaged JPEG header")
-    _, height, width, components = struct.unpack_from(">BHHB", frame)
+    bits, height, width, components = struct.unpack_from(">BHHB", frame)
     height, width = sized(height, width)
     exif = _exif(segments)
     header = Header(
@@ -99,7 +108,17 @@ def read_jpeg(content: memoryview) -> JpegPicture:
         _jfif_dpi(segments) or exif.dpi,
         pages=_pages(segments),
     )
+    _refuse_what_is_not_read(content, kind, bits, header)
     return JpegPicture(content, header, _route(content, header))
+
+
+def _refuse_what_is_not_read(content: memoryview, kind: int, bits: int, header: Header) -> None:
+    size = header.upright_size()
+    if kind not in _FRAMES_READ or bits != _BITS_READ:
+        raise Refused("unsupported", f"a JPEG of {bits} bits, of the kind SOF{kind & 0xF}", *size)
+    scans = (marker for marker, _, _ in _marked(content) if marker == _SOS)
+    if next(itertools.islice(scans, _MAX_SCANS, None), None):
+        raise Refused("unsupported", f"a JPEG of more than {_MAX_SCANS} scans", *size)
 
 
 def _colours(components: int) -> Colours:
@@ -117,25 +136,51 @@ def _route(content: memoryview, header: Header) -> _Route:
     return "ink" if colours in ("CMYK", "YCCK") else "fast"
 
 
-def _segments(content: memoryview) -> Iterator[tuple[int, memoryview]]:
-    """Marker and body of each segment before the first scan. Thumbnails inside them are not looked into."""
+def _only_padded(content: memoryview, complaint: str) -> bool:
+    """Whether all that the decoder complains of is what some cameras put between the picture and its end: zeros or FF.
+
+    A hole of zeros at the picture's end is no such padding: some of it was taken for the picture.
+    """
+    counted = _PADDED.search(complaint)
+    ends = [begin for marker, begin, _ in _marked(content) if marker in (_SOS, _EOI)]
+    if counted is None or len(ends) < 2:
+        return False
+    last_scan = bytes(content[ends[-2] : ends[-1]])
+    padding_bytes = len(last_scan) - len(last_scan.rstrip(b"\0\xff"))
+    return 0 <= padding_bytes - int(counted[1]) <= _READ_AHEAD_BYTES
+
+
+def _marked(content: memoryview) -> Iterator[tuple[int, int, int]]:
+    """Each segment's marker, where its body begins and ends; that of the end mark, which is the last, is before it.
+
+    Thumbnails inside segments are not looked into.
+    """
     position = 2
     for _ in range(_MAX_SEGMENTS):
         found = _MARKER.search(content, position)
-        if found is None or content[found.end() - 1] in (_SOS, _EOI):
+        if found is None:
             return
         marker, position = content[found.end() - 1], found.end()
+        if marker == _EOI:
+            yield marker, found.start(), found.start()
+            return
         if marker in (_SOI, _TEM):
             continue
         length = int.from_bytes(content[position : position + 2], "big")
         if length < 2 or position + length > len(content):
             return
-        yield marker, content[position + 2 : position + length]
+        yield marker, position + 2, position + length
         position += length
     raise Refused("broken", "a JPEG of too many segments")
 
 
 _Segments = list[tuple[int, memoryview]]
+
+
+def _head(content: memoryview) -> _Segments:
+    """Marker and body of each segment before the first scan."""
+    before = itertools.takewhile(lambda found: found[0] not in (_SOS, _EOI), _marked(content))
+    return [(marker, content[begin:end]) for marker, begin, end in before]
 
 
 def _bodies(segments: _Segments, marker: int, begin: bytes) -> Iterator[memoryview]:

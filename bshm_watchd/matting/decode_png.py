@@ -1,4 +1,7 @@
-"""PNG: its chunks, all of them checked, and its pixels by OpenCV. gAMA, cHRM and cICP are passed over; iCCP is kept."""
+"""PNG: its chunks, all of them checked, and its pixels by OpenCV. gAMA, cHRM and cICP are passed over; iCCP is kept.
+
+Of an animated one the still picture is taken, which every program shows, whether it is a frame or none.
+"""
 
 from __future__ import annotations
 
@@ -27,6 +30,8 @@ _GREY = (0, 4)
 _METRE = 1
 _INCHES_A_METRE = 1 / 0.0254
 _MAX_CHUNKS = 500_000
+_MAX_SIDE = 1_000_000  # of libpng, whatever OpenCV allows
+_OF_ANIMATION = frozenset({b"acTL", b"fcTL", b"fdAT"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +44,8 @@ class PngPicture:
     transparent: int | None
 
     def decode(self, target: Pixels) -> Alpha | None:
+        if max(self.header.height, self.header.width) > _MAX_SIDE:
+            raise Refused("unsupported", f"a PNG of more than {_MAX_SIDE} pixels a side", *self.header.upright_size())
         stored = self._stored()
         if stored is None or stored.shape[:2] != target.shape[:2]:
             raise self.header.broken("the PNG cannot be decoded")
@@ -66,8 +73,8 @@ class PngPicture:
 def read_png(content: memoryview) -> PngPicture:
     """Walks all chunks: a wrong check sum or a missing IEND is a damaged file, whatever the codec would make of it."""
     chunks: dict[bytes, memoryview] = {}
-    for kind, body in _chunks(content):
-        chunks.setdefault(kind, body)
+    for kind, chunk in _chunks(content):
+        chunks.setdefault(kind, chunk[8:-4])
     if b"IHDR" not in chunks or b"IEND" not in chunks or len(chunks[b"IHDR"]) != 13:
         raise Refused("broken", "the PNG ends before its end")
     width, height, bits, colour = struct.unpack_from(">IIBB", chunks[b"IHDR"])
@@ -82,10 +89,18 @@ def read_png(content: memoryview) -> PngPicture:
         _dpi(chunks) or exif.dpi,
         pages=_frames(chunks),
     )
-    return PngPicture(content, header, bits, _transparent(chunks) if colour == 0 else None)
+    still = content if _OF_ANIMATION.isdisjoint(chunks) else _still(content)
+    return PngPicture(still, header, bits, _transparent(chunks) if colour == 0 else None)
+
+
+def _still(content: memoryview) -> memoryview:
+    """Without its animation, which OpenCV would play: a damaged one costs the picture, any a multiple of the memory."""
+    kept = (chunk for kind, chunk in _chunks(content) if kind not in _OF_ANIMATION)
+    return memoryview(b"".join((MAGIC, *kept)))
 
 
 def _chunks(content: memoryview) -> Iterator[tuple[bytes, memoryview]]:
+    """Name and whole of each: its length and name, its body, its check sum."""
     position = len(MAGIC)
     for _ in range(_MAX_CHUNKS):
         if position + 12 > len(content):
@@ -97,7 +112,7 @@ def _chunks(content: memoryview) -> Iterator[tuple[bytes, memoryview]]:
         if struct.unpack_from(">I", content, end)[0] != zlib.crc32(content[position + 4 : end]):
             raise Refused("broken", "a PNG check sum is wrong")
         kind = bytes(content[position + 4 : position + 8])
-        yield kind, content[position + 8 : end]
+        yield kind, content[position : end + 4]
         if kind == b"IEND":
             return
         position = end + 4
@@ -126,6 +141,7 @@ def _dpi(chunks: _Chunks) -> tuple[float, float] | None:
 
 
 def _frames(chunks: _Chunks) -> int:
+    """As many as it says of itself."""
     body = chunks.get(b"acTL", b"")
     return max(1, struct.unpack_from(">I", body)[0]) if len(body) == 8 else 1
 

@@ -18,7 +18,7 @@ from bshm_watchd.matting.exif import DESCRIPTIVE, exif_of
 from bshm_watchd.matting.profile import grey_to_srgb, image_to_srgb
 from bshm_watchd.matting.samples import opacity_plane, to_8_bit, to_rgb, unmultiply
 from bshm_watchd.metadata import MAX_ICC_BYTES
-from bshm_watchd.tiff import Directory, Tiff, TiffDamaged, is_camera_raw, is_preview, open_tiff
+from bshm_watchd.tiff import Directory, Tiff, TiffDamaged, holds_picture, is_camera_raw, is_preview, open_tiff
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -62,6 +62,12 @@ class _Layout:
         known = self.photometric in (_WHITE_IS_ZERO, _BLACK_IS_ZERO) if self.samples == 1 else self.photometric == _RGB
         packed = self.compression in _CV_COMPRESSIONS and not self.planar
         return self.depth == (16,) and self.samples in (1, 3, 4) and known and packed
+
+    def scrambled_by_pillow(self) -> bool:
+        """Stored colour by colour, it takes 16 bits without compression for something else, and premultiplied colours
+        for straight ones, or fails on them."""
+        separate = self.planar and self.samples > 1
+        return separate and (self.extra[:1] == (_PREMULTIPLIED,) or (self.depth == (16,) and self.compression == 1))
 
     def __str__(self) -> str:
         return (
@@ -171,9 +177,8 @@ def _refuse_what_is_not_read(tiff: Tiff, page: Directory, layout: _Layout, heade
     """Before a codec sees it: what a camera's raw converter must make a picture of, and what decodes to nonsense."""
     if is_camera_raw(tiff, page):
         raise Refused("not_a_photo", "a camera's raw file")
-    # Pillow reads 16 bits stored colour by colour, uncompressed, as something else.
-    scrambled = layout.planar and layout.samples > 1 and layout.depth == (16,) and layout.compression == 1
-    if not layout.whole_numbers or layout.depth not in _DEPTHS or layout.samples > _MAX_SAMPLES or scrambled:
+    known = layout.whole_numbers and layout.depth in _DEPTHS and layout.samples <= _MAX_SAMPLES
+    if not known or layout.scrambled_by_pillow():
         raise Refused("unsupported", str(layout), *header.upright_size())
     tile_pixels = tiff.number(page, _TILE_WIDTH) * tiff.number(page, _TILE_HEIGHT)
     if tile_pixels > max(_MAX_TILE_PIXELS, _MAX_TILE_TO_PICTURE * header.height * header.width):
@@ -185,7 +190,7 @@ def _pages(tiff: Tiff) -> int:
     pages = 0
     try:
         for page in tiff.directories(_MAX_PAGES):
-            pages += not is_preview(tiff, page)
+            pages += holds_picture(page) and not is_preview(tiff, page)
     except TiffDamaged:
         pass
     return max(1, pages)

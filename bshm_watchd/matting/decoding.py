@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bshm_watchd.matting import decode_jpeg, decode_png, decode_tiff, decode_webp
+from bshm_watchd.matting.adobe_rgb import adobe_rgb
 from bshm_watchd.matting.decode_header import Header, Picture, Read, Refused, open_cv
 from bshm_watchd.matting.profile import rgb_profile
 from bshm_watchd.matting.turning import turn
@@ -80,7 +81,13 @@ def _decode_upright(picture: Picture, target: Pixels) -> Alpha | None:
 
 
 def _metadata(header: Header) -> Metadata:
-    exif, exif_without_gps = header.exif.of_upright(*header.upright_size())
     dpi = header.dpi[::-1] if header.dpi and header.lies_on_its_side else header.dpi
-    icc = rgb_profile(header.icc) if header.colours == "RGB" else b""
-    return Metadata(icc, exif, exif_without_gps, dpi, header.pages)
+    said = header.exif if header.colours == "RGB" else header.exif.of_srgb()
+    exif, exif_without_gps = said.of_upright(*header.upright_size(), dpi)
+    return Metadata(_profile(header), exif, exif_without_gps, dpi, header.pages)
+
+
+def _profile(header: Header) -> bytes:
+    if header.colours != "RGB":
+        return b""
+    return rgb_profile(header.icc) or (adobe_rgb() if header.exif.adobe_rgb else b"")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import struct
 import zlib
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
@@ -100,3 +101,27 @@ def premultiplied(colours: np.ndarray, alpha: np.ndarray, top: int) -> np.ndarra
     """With their alpha, as samples up to `top`."""
     factor = alpha[:, :, np.newaxis].astype(np.float64) / top
     return np.dstack([np.rint(colours * factor).astype(colours.dtype), alpha])
+
+
+def rows_of(pixels: np.ndarray) -> bytes:
+    """Deflated as a PNG's, none of them filtered."""
+    return zlib.compress(b"".join(b"\0" + row.tobytes() for row in pixels))
+
+
+def animated_png(
+    pixels: np.ndarray, frames: int, *, first_is_frame: bool = False, behind: Sequence[bytes] = ()
+) -> bytes:
+    """RGB that says so many frames; `behind`: the deflated rows of those that follow the picture."""
+    height, width = pixels.shape[:2]
+    parts = [chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))]
+    parts.append(chunk(b"acTL", struct.pack(">II", frames, 0)))
+    parts += [frame_control(0, width, height)] if first_is_frame else []
+    parts.append(chunk(b"IDAT", rows_of(pixels)))
+    for place, rows in enumerate(behind):
+        number = 2 * place + first_is_frame
+        parts += [frame_control(number, width, height), chunk(b"fdAT", struct.pack(">I", number + 1) + rows)]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(parts) + chunk(b"IEND", b"")
+
+
+def frame_control(number: int, width: int, height: int) -> bytes:
+    return chunk(b"fcTL", struct.pack(">IIIIIHHBB", number, width, height, 0, 0, 1, 10, 0, 0))
