@@ -13,7 +13,7 @@ from bshm_watchd.clock import timestamp
 from bshm_watchd.errors import WatchdError
 from bshm_watchd.events import Asked
 from bshm_watchd.jobs import ENDED, Job, State
-from bshm_watchd.ops.asking import EXIT_TRY_AGAIN, ControlError
+from bshm_watchd.ops.asking import EXIT_TRY_AGAIN, Busy, ControlError
 from bshm_watchd.status import FolderMode, FolderStatus, Status
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ class BadRequest(WatchdError):
 
 
 class Answers:
-    """Answers `Asked` events. `model` and `device` are said in the status as they are."""
+    """Answers `Asked` events. `model` and `device` (`on the CPU (...)`) are said in the status as they are."""
 
     def __init__(self, model: str, device: str, since_wall: float) -> None:
         self._model = model
@@ -156,7 +156,8 @@ def _begin_photo(daemon: Daemon, asked: Asked) -> None:
     if daemon.draining:
         raise ControlError("the daemon is stopping; try again", EXIT_TRY_AGAIN)
     if not daemon.ready:
-        raise ControlError("the daemon is not ready yet; try again in a moment", EXIT_TRY_AGAIN)
+        raise Busy("the daemon is not ready yet; try again in a moment")
+    daemon.past.note_photos()
     daemon.schedule.photos.add(asked.answer, asked.arguments["cost_bytes"])
 
 

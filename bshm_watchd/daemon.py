@@ -70,6 +70,7 @@ class Daemon:
         self.schedule = schedule
         self.clock = seams.clock
         self.journal = seams.journal
+        self.past = recovery.Past(seams.journal, seams.incarnation)
         self.tally = Tally()
         self.ready = False
         self.exit_code: int | None = None
@@ -203,19 +204,13 @@ class Daemon:
             self._all_seen = len(self._watching) == len(self.folders)
         self._judged = True
         found = [job for folder in self.folders.values() for job in folder.found]
-        verdicts = recovery.judge(found, self._is_blameless, self._max_attempts, all_seen=self._all_seen)
+        verdicts = recovery.judge(
+            found, self.past.is_blameless, self._max_attempts, all_seen=self._all_seen, had_photos=self.past.had_photos
+        )
         judged = {job.id: job for job in verdicts}
         for folder in self.folders.values():
             if folder.found and folder.call is None:
                 folder.ask_commit(judged, now)
-
-    def _is_blameless(self, incarnation: str) -> bool:
-        """Whether that process can't have died of a photo: it is this one, or it stopped in good order."""
-        try:
-            return incarnation == self._seams.incarnation or self.journal.stopped_cleanly(incarnation)
-        except PlaceUnavailable as error:
-            logs.warning("who stopped cleanly can't be told: nobody is blamed", why=error)
-            return True
 
     def _start_jobs(self, now: float) -> None:
         if self._model_lanes is not None and self._judged:
@@ -265,8 +260,12 @@ class Daemon:
             self._drain_deadline = now
             return
         logs.info("draining", in_flight=sum(folder.in_flight for folder in self.folders.values()))
+        self._drain(self._exit_for(number), now)
+
+    def _drain(self, exit_code: int, now: float) -> None:
+        """Begin nothing more, and end once all that was begun is over, or has had its time."""
         self.schedule.close()
-        self._drain_exit = self._exit_for(number)
+        self._drain_exit = exit_code
         self._drain_deadline = now + DRAIN_SECONDS
 
     def _exit_for(self, signal_number: int) -> int:
@@ -276,17 +275,17 @@ class Daemon:
     def _notice_end(self, now: float) -> None:
         if self.exit_code is not None:
             return
+        if not self.draining and self._once is not None and self._is_worked_off(self._once, now):
+            self._drain(self._once_exit(), now)
         if self._drain_exit is not None:
-            busy = self._is_working or any(folder.call for folder in self._answering)
+            busy = self._is_working or self.schedule.photos.in_flight or any(f.call for f in self._answering)
             if not busy or now >= self._drain_deadline:
                 self.exit_code = self._drain_exit
-        elif self._once is not None and self._is_worked_off(self._once, now):
-            self.exit_code = self._once_exit()
 
     @property
     def _is_working(self) -> bool:
-        """On jobs that can come to an end, or on a client's photo."""
-        return self.schedule.photos.in_flight > 0 or any(folder.in_flight for folder in self._answering)
+        """On jobs that can come to an end; what clients bring does not count: they could bring more for ever."""
+        return any(folder.in_flight for folder in self._answering)
 
     @property
     def _answering(self) -> list[FolderState]:

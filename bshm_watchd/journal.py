@@ -31,6 +31,7 @@ CREATE TABLE IF NOT EXISTS marks (name TEXT PRIMARY KEY, value TEXT NOT NULL) WI
 """
 JOURNAL_NAME = "journal.sqlite3"
 _STOPPED = "stopped_cleanly"
+_PHOTOS = "photos_of_clients_in:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +134,13 @@ class Journal:
     def mark_clean_stop(self, incarnation: str) -> None:
         """Nothing that this process left unfinished died with it: no attempt is to be counted."""
         self._execute("INSERT OR REPLACE INTO marks VALUES (?, ?)", (_STOPPED, incarnation))
+
+    def mark_photos(self, incarnation: str) -> None:
+        """Clients' photos are in work in this process beside its jobs: should it die, one of them may be to blame."""
+        self._execute("INSERT OR REPLACE INTO marks VALUES (?, ?)", (_PHOTOS + incarnation, ""))
+
+    def had_photos(self, incarnation: str) -> bool:
+        return bool(self._execute("SELECT 1 FROM marks WHERE name = ?", (_PHOTOS + incarnation,)))
 
     def stopped_cleanly(self, incarnation: str) -> bool:
         return self._execute("SELECT value FROM marks WHERE name = ?", (_STOPPED,)) == [(incarnation,)]

@@ -13,7 +13,7 @@ class Metadata:
     """Of the upright, 8-bit RGB photo.
 
     `icc`: its RGB profile, empty for sRGB. `exif`: a TIFF structure as in a PNG's eXIf chunk (no `Exif` prefix), empty
-    where there is none: orientation 1, dimensions and resolution those of the upright photo, no thumbnail, no MakerNote;
+    where there is none: orientation 1, dimensions and `dpi` those of the upright photo, no thumbnail, no MakerNote;
     `exif_without_gps`: the same without any place. `dpi`: horizontal and vertical pixels an inch of the upright photo.
     `pages`: how many pictures the file holds; only the first is used.
     """

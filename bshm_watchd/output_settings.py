@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 _OUTPUT_FIELDS = {"relative_dir", "stem", "date"}
 _OWN_NAMES = {"drop", ".bshm"}
@@ -28,20 +28,24 @@ def check_template(path: str, directory: str, allowed: set[str]) -> None:
     if not path.startswith("/") and names[0] in _OWN_NAMES:
         raise ValueError(f"must not be below {names[0]}/: that directory is for the daemon's own use")
     if not path.startswith("/") and "{" in directory.split("/")[0]:
-        raise ValueError(
-            "must begin with a directory of its own, such as results/: names could lead into drop/"
-        )
+        raise ValueError("must begin with a directory of its own, such as results/: names could lead into drop/")
     if any(name.startswith(".bshm-") for name in names):
         raise ValueError("names that start with .bshm- are the daemon's own")
 
 
 OutputKind = Literal["cutout", "matte", "composite", "trimap"]
 FileFormat = Literal["png", "webp", "tiff", "jpeg"]
-_FORMATS: dict[str, FileFormat] = {
+FORMATS: dict[str, FileFormat] = {
     ".png": "png", ".webp": "webp", ".tif": "tiff", ".tiff": "tiff", ".jpg": "jpeg", ".jpeg": "jpeg",
 }  # fmt: skip
+EXTENSIONS: dict[FileFormat, str] = {"png": ".png", "webp": ".webp", "tiff": ".tif", "jpeg": ".jpg"}
+_BROUGHT = "/brought/with/the/photo"  # stands for the path of a picture that is open already; never opened
 _COLOUR = re.compile("#[0-9a-fA-F]{6}")
 _DEFAULT_QUALITY = 92
+
+
+def is_colour(background: str) -> bool:
+    return _COLOUR.fullmatch(background) is not None
 
 
 class OutputSettings(FrozenSettings):
@@ -54,7 +58,7 @@ class OutputSettings(FrozenSettings):
     @property
     def format(self) -> FileFormat:
         """As the path's extension says."""
-        return _FORMATS[os.path.splitext(self.path)[1].lower()]
+        return FORMATS[os.path.splitext(self.path)[1].lower()]
 
     @property
     def jpeg_quality(self) -> int:
@@ -79,8 +83,8 @@ class OutputSettings(FrozenSettings):
     def _path_is_a_template(cls, path: str) -> str:
         check_template(path, path.rpartition("/")[0], _OUTPUT_FIELDS)
         name = path.rsplit("/", 1)[-1]
-        if os.path.splitext(name)[1].lower() not in _FORMATS:
-            raise ValueError(f"must end in one of {', '.join(_FORMATS)}: the extension says the format")
+        if os.path.splitext(name)[1].lower() not in FORMATS:
+            raise ValueError(f"must end in one of {', '.join(FORMATS)}: the extension says the format")
         if "{stem}" not in name:
             raise ValueError("the file name must contain {stem}, else every photo would have the same result name")
         return path
@@ -103,3 +107,18 @@ class OutputSettings(FrozenSettings):
         if self.format != "jpeg" and self.quality is not None:
             raise ValueError("quality is for .jpg; the other formats lose nothing")
         return self
+
+
+def output_of(
+    kind: OutputKind, file_format: FileFormat, *, colour: str | None, on_picture: bool, quality: int | None,
+    strip_gps: bool,
+) -> OutputSettings:  # fmt: skip
+    """Of a single photo; `on_picture`: it is put on a picture that comes with it. Raises `ValueError` with all why."""
+    try:
+        return OutputSettings(
+            kind=kind, path="{stem}" + EXTENSIONS[file_format], background=_BROUGHT if on_picture else colour,
+            quality=quality, strip_gps=strip_gps,
+        )  # fmt: skip
+    except ValidationError as error:
+        problems = [item["msg"].removeprefix("Value error, ") for item in error.errors()]
+        raise ValueError("; ".join(problems)) from error

@@ -13,8 +13,40 @@ from bshm_watchd.clock import Clock
 from bshm_watchd.delivery.names import names
 from bshm_watchd.disk import claim, filing, publish, record
 from bshm_watchd.disk.folder import WORK, HotFolder
+from bshm_watchd.errors import PlaceUnavailable
 from bshm_watchd.jobs import Job, Plan, Problem, Stamp, State, end_of, is_id
 from bshm_watchd.journal import Journal
+
+
+class Past:
+    """What the journal remembers of earlier processes, by their incarnations; `us` is this one. Main thread only."""
+
+    def __init__(self, journal: Journal, us: str) -> None:
+        self._journal = journal
+        self._us = us
+        self._photos_noted = False
+
+    def is_blameless(self, incarnation: str) -> bool:
+        """Whether that process can't have died of a photo: it is this one, or it stopped in good order."""
+        try:
+            return incarnation == self._us or self._journal.stopped_cleanly(incarnation)
+        except PlaceUnavailable as error:
+            logs.warning("who stopped cleanly can't be told: nobody is blamed", why=error)
+            return True
+
+    def had_photos(self, incarnation: str) -> bool:
+        """Whether it made photos of clients, which leave nothing that could be found."""
+        try:
+            return self._journal.had_photos(incarnation)
+        except PlaceUnavailable as error:
+            logs.warning("who ran beside clients' photos can't be told: as if all did", why=error)
+            return True
+
+    def note_photos(self) -> None:
+        """Durably, before the first photo of a client begins. Raises `PlaceUnavailable`."""
+        if not self._photos_noted:
+            self._journal.mark_photos(self._us)
+            self._photos_noted = True
 
 
 def recover(folder: HotFolder, journal: Journal, clock: Clock, today: Plan) -> list[Job]:
@@ -42,17 +74,24 @@ def finish_requeue(folder: HotFolder, journal: Journal, job: Job) -> None:
 
 
 def judge(
-    jobs: Iterable[Job], blameless: Callable[[str], bool], max_attempts: int, *, all_seen: bool = True
-) -> list[Job]:
+    jobs: Iterable[Job], blameless: Callable[[str], bool], max_attempts: int, *, all_seen: bool = True,
+    had_photos: Callable[[str], bool] = lambda incarnation: False,
+) -> list[Job]:  # fmt: skip
     """Pure: who is to blame when the process died while jobs ran.
 
     An incarnation that stopped cleanly, or is alive, blames nobody. A job that ran alone lost an attempt. Of several
     that ran together each becomes a suspect, which costs nothing but that it runs alone from now on. Where not all
-    folders could be seen, nobody is known to have run alone but a suspect. Returns the jobs that changed.
+    folders could be seen, or clients' photos were made beside jobs (`had_photos`), nobody is known to have run alone
+    but a suspect. Returns the jobs that changed.
     """
     found = list(jobs)
     return [
-        _blamed(job, blameless(job.ran_in), _ran_alone(job, found, all_seen), max_attempts)
+        _blamed(
+            job,
+            blameless(job.ran_in),
+            _ran_alone(job, found, all_seen=all_seen and not had_photos(job.ran_in)),
+            max_attempts,
+        )
         for job in found
         if job.state is State.RUNNING
     ]
@@ -83,7 +122,7 @@ def _blamed(job: Job, clean: bool, alone: bool, max_attempts: int) -> Job:
     return job.moved(State.FAILING, attempts=attempts, problem=problem)
 
 
-def _ran_alone(job: Job, found: list[Job], all_seen: bool) -> bool:
+def _ran_alone(job: Job, found: list[Job], *, all_seen: bool) -> bool:
     """A suspect always runs alone. Others: nobody else ran in that process when it died (or is marked for it)."""
     if job.suspect or not all_seen:
         return job.suspect

@@ -52,6 +52,7 @@ def open_daemon(settings: Settings, once: Once | None = None) -> Iterator[Daemon
     from bshm_watchd.matting.bundle import find_bundle
     from bshm_watchd.matting.decoder import ChildDecoder
     from bshm_watchd.matting.runtime import make_runtime
+    from bshm_watchd.matting.told import computed
 
     clock, inbox, cores = SystemClock(), Inbox(), len(os.sched_getaffinity(0))
     us = Owner.this_process(new_id(clock.wall()), clock.wall())
@@ -76,7 +77,7 @@ def open_daemon(settings: Settings, once: Once | None = None) -> Iterator[Daemon
         renderer = _renderer(decoder, settings)
         pipeline = Pipeline(trees, decoder, batcher, renderer, journal, us, clock, settings.limits.max_attempts)
         schedule = _schedule(states, pipeline, inbox, settings, clock)
-        answers = Answers(bundle.manifest.name, repr(runtime).strip("<>"), clock.wall())
+        answers = Answers(bundle.manifest.name, computed(bundle, settings.model), clock.wall())
         seams = Seams(us.incarnation, inbox, clock, journal, lambda name: disks[name].oldest_call(), answers.answer)
         daemon = Daemon(states, schedule, seams, settings.limits.max_attempts, 2 * cores, once)
         photos = Photos(one_photo_maker(decoder, batcher, settings.limits, clock), inbox.put)

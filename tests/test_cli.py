@@ -15,7 +15,7 @@ import pytest
 from bshm_watchd import __version__
 from bshm_watchd.ops.asking import SOCKET_NAME, ControlError, NotRunning, ask
 from tests.support.asked import Configured, a_daemon, configured, typed, typed_in_shell
-from tests.support.pictures import png
+from tests.support.studio import png
 
 _MAIN = [sys.executable, "-m", "bshm_watchd.cli.main"]
 
@@ -86,8 +86,8 @@ def test_config_may_stand_before_the_verb_and_after_it(studio: Configured, tmp_p
     for arguments in (
         ("--config", str(other), "status"),
         ("status", "--config", str(other)),
-        ("jobs", "list", f"--config={other}"),
-        ("jobs", f"--config={other}", "list"),
+        ("jobs", "show", "01J9ZQ4T2V8W3X5Y6Z7A8B9C0D", f"--config={other}"),
+        ("jobs", f"--config={other}", "show", "01J9ZQ4T2V8W3X5Y6Z7A8B9C0D"),
     ):
         assert str(tmp_path / "elsewhere") in typed(*arguments).err, arguments
 
@@ -192,7 +192,7 @@ def ready(studio: Configured) -> Configured:
 
 def drop(studio: Configured, *names: str) -> None:
     for name in names:
-        (studio.folder / "drop" / name).write_bytes(png())
+        (studio.folder / "drop" / name).write_bytes(png(1))
 
 
 @pytest.mark.e2e

@@ -39,6 +39,7 @@ def test_doctor_finds_this_machine_healthy(studio: Configured) -> None:
     assert {one["level"] for one in findings.values()} <= {"ok", "note"}
     for subject in ("python", "numpy", "cpu", "gpu", "openvino CPU", "fs.inotify", "model", "runtime", "state_dir"):
         assert subject in findings
+    assert findings["runtime"]["message"] == "arithmetic on the CPU (no network)"
     assert str(studio.folder) in findings["hot folder portraits"]["message"]
 
 

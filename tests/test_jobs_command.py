@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import subprocess
+import sys
+import termios
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +18,7 @@ from bshm_watchd.jobs import State
 from bshm_watchd.journal import JOURNAL_NAME, Journal
 from tests.support.asked import WALL, Configured, a_daemon, configured, finished_job, typed, write_journal
 from tests.support.clock import FakeClock
-from tests.support.pictures import png
+from tests.support.studio import png
 
 DONE = finished_job("anna.jpg")
 REJECTED = finished_job("half.jpg", State.REJECTED, reason="incomplete", wall=WALL + 10)
@@ -64,6 +68,30 @@ def test_list_shows_what_a_person_needs(studio: Configured) -> None:
     assert lines[0].split() == ["id", "when", "folder", "photo", "state"]
     assert lines[2].startswith(REJECTED.id)
     assert lines[2].endswith("half.jpg  rejected: incomplete")
+
+
+def test_an_id_is_never_folded(studio: Configured) -> None:
+    """On a terminal of 80 columns; a photo's name is."""
+    write_journal(studio.state_dir, finished_job("a long name of a photo indeed " * 3 + ".jpg", wall=WALL + 30))
+    output = on_a_terminal("jobs", "list")
+    assert [line.split()[0] for line in output.splitlines() if FAILED.id in line] == [FAILED.id]
+    assert max(map(len, output.splitlines())) <= 80
+
+
+def on_a_terminal(*arguments: str) -> str:
+    """What a command prints where standard output is a terminal of 80 columns."""
+    ours, theirs = os.openpty()
+    termios.tcsetwinsize(theirs, (40, 80))
+    command = [sys.executable, "-m", "bshm_watchd.cli.main", *arguments]
+    process = subprocess.Popen(command, stdout=theirs, env={**os.environ, "TERM": "dumb"})
+    os.close(theirs)
+    output = b""
+    with contextlib.suppress(OSError):  # how a terminal says that nobody is at its other end
+        while block := os.read(ours, 4096):
+            output += block
+    os.close(ours)
+    assert process.wait(30) == 0
+    return output.decode()
 
 
 def test_list_says_how_to_see_older_ones(studio: Configured) -> None:
@@ -123,8 +151,9 @@ def test_what_makes_no_sense_ends_with_64(studio: Configured, arguments: tuple[s
 def test_without_any_history_nothing_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     studio = configured(tmp_path, monkeypatch)
     told = typed("jobs", "list")
-    assert told.code == 64
-    assert "nothing was ever processed" in told.err
+    assert (told.code, told.out) == (0, "no such jobs\n")
+    told = typed("jobs", "show", "01J9ZQ4T2V8W3X5Y6Z7A8B9C0D")
+    assert (told.code, "nothing was ever processed" in told.err) == (64, True)
     assert list(studio.state_dir.iterdir()) == []
 
 
@@ -200,10 +229,11 @@ def test_requeue_works_without_a_daemon_and_once_processes_it(tmp_path: Path, mo
     studio = configured(tmp_path, monkeypatch)
     assert typed("model", "fetch", "arithmetic").code == 0
     assert typed("check").code == 0
-    (studio.folder / "drop" / "anna.png").write_bytes(png())
+    (studio.folder / "drop" / "anna.png").write_bytes(png(1))
     assert typed("once").code == 0
     (job,) = json.loads(typed("jobs", "list", "--json").out)["jobs"]
-    assert typed("jobs", "requeue", job["id"]).code == 0
+    told = typed("jobs", "requeue", job["id"])
+    assert (told.code, "the next run works on them" in told.out) == (0, True)
     assert typed("jobs", "list", "--state", "done").out.count("requeued") == 1
     assert typed("once").code == 0
     assert sorted(path.name for path in (studio.folder / "results").iterdir()) == ["anna.png", "anna~2.png"]

@@ -143,10 +143,18 @@ def test_a_photo_that_can_not_be_read_is_told(studio: Configured) -> None:
     assert names("cut") == ["anna.png"]
 
 
+def test_a_device_is_no_photo_and_is_not_read(studio: Configured) -> None:
+    told = typed("matte", "/dev/zero", "-o", "cut.png")
+    assert (told.code, told.err) == (
+        1,
+        "bshm-watchd: /dev/zero: it is neither a file nor a pipe; name a photo, or pipe one in\n",
+    )
+
+
 def test_a_matte_to_doubt_is_made_and_said(studio: Configured) -> None:
     cv2.imwrite("nobody.png", np.zeros((50, 50, 3), np.uint8))
     told = typed("matte", "nobody.png", "-o", "cut.png")
-    assert (told.code, "hardly anybody was found" in told.err) == (0, True)
+    assert (told.code, "nobody was found" in told.err) == (0, True)
 
 
 def test_a_hostile_name_does_not_touch_the_terminal(studio: Configured) -> None:
@@ -239,7 +247,16 @@ def test_a_name_that_was_taken_meanwhile_is_left_alone(studio: Configured) -> No
         (("anna.png", "-o", "cut.png", "--format", "webp"), "leave out --format webp"),
         (("anna.png", "-o", "cut.jpg"), "must not lose a value"),
         (("anna.png", "-o", "cut.png", "--kind", "composite"), "needs a background"),
-        (("anna.png", "-o", "cut.png", "--background", "#ff"), "must be a colour"),
+        (("anna.png", "-o", "cut.jpg"), "--kind composite"),
+        (("anna.png", "-o", "cut.png", "--background", "#fff"), "has six digits"),
+        (("anna.png", "-o", "cut.png", "--background", "portraits"), "that is no file"),
+        (("anna.png", "-o", "cut.png", "--background", "/dev/zero"), "that is no file"),
+        (("anna.png", "-o", ""), "-o OUT"),
+        (("anna.png", "-o", "anna.png/"), "Not a directory"),
+        (("anna.png", "-o", "anna.png/cut.png"), "Not a directory"),
+        (("anna.png", "-o", "/proc/cut/"), "can't be made"),
+        (("anna.png", "-o", "x" * 260 + ".png"), "name too long"),
+        (("anna.png", "-o", "x" * 260 + "/"), "name too long"),
         (("anna.png", "-o", "cut.png", "--background", "none.jpg"), "a colour is written as"),
         (("anna.png", "-o", "cut.png", "--kind", "matte", "--background", "#ffffff"), "background is for composites"),
         (("anna.png", "-o", "cut.png", "--quality", "90"), "quality is for .jpg"),

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import signal
 import subprocess
 import sys
+import termios
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from bshm_watchd.cli.matte_ways import Means, open_way
+from bshm_watchd.config import BatchSettings, Limits, ModelSettings
 from bshm_watchd.events import Asked
-from bshm_watchd.ops.asking import SOCKET_NAME, ControlError
+from bshm_watchd.ops.asking import SOCKET_NAME, Busy, ControlError
+from bshm_watchd.ops.control import ControlLimits
+from bshm_watchd.output_settings import output_of
 from tests.support.asked import Configured, configured, typed
-from tests.support.photos import a_maker, granting, green_of, pixels_of, serving
+from tests.support.photos import a_maker, granting, green_of, opened, pixels_of, serving
 from tests.support.studio import cutout_of, png
 
 
@@ -77,6 +86,17 @@ def test_a_photo_at_fault_leaves_standard_output_empty(studio: Configured) -> No
     assert err.startswith("bshm-watchd: standard input: ")
 
 
+def test_a_pipe_that_nobody_reads_any_more_is_told_as_such(studio: Configured) -> None:
+    photo("anna.png")
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "-m", "bshm_watchd.cli.main", "matte", "anna.png", "-o", "-"]
+    result = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, timeout=120, check=False)
+    os.close(writing)
+    assert result.returncode == 1
+    assert b"the program that was to read it has ended" in result.stderr
+
+
 def test_more_than_is_allowed_is_not_read_from_a_pipe(studio: Configured) -> None:
     studio.config.write_text(studio.config.read_text().replace("min_free_mib: 0", "min_free_mib: 0, max_file_mib: 1"))
     code, _, err = piped(png(1, 30, 40).ljust(5 << 20, b"\0"), "-")
@@ -125,17 +145,96 @@ def test_a_daemon_that_runs_is_asked(studio: Configured) -> None:
 def test_a_daemon_that_is_not_ready_is_waited_for_by_trying_again(studio: Configured) -> None:
     photo("anna.png")
     photo("bert.png")
+    refused: list[Asked] = []
 
-    def not_ready(asked: Asked) -> dict[str, Any]:
-        if asked.verb == "photo_begins":
-            raise ControlError("the daemon is not ready yet; try again in a moment", 75)
+    def ready_in_a_while(asked: Asked) -> dict[str, Any]:
+        if asked.verb == "photo_begins" and len(refused) < 4:
+            refused.append(asked)
+            raise Busy("the daemon is not ready yet; try again in a moment")
         return granting(asked)
 
-    with serving(studio.state_dir / SOCKET_NAME, a_maker(), not_ready):
+    with serving(studio.state_dir / SOCKET_NAME, a_maker(), ready_in_a_while):
+        told = typed("matte", "anna.png", "bert.png", "-o", "cut/")
+    assert (told.code, told.err, len(refused)) == (0, "", 4)
+    assert names("cut") == ["anna.png", "bert.png"]
+
+
+def test_a_daemon_that_stops_ends_the_command(studio: Configured) -> None:
+    photo("anna.png")
+    photo("bert.png")
+
+    def stopping(asked: Asked) -> dict[str, Any]:
+        if asked.verb == "photo_begins":
+            raise ControlError("the daemon is stopping; try again", 75)
+        return granting(asked)
+
+    with serving(studio.state_dir / SOCKET_NAME, a_maker(), stopping):
         told = typed("matte", "anna.png", "bert.png", "-o", "cut/")
     assert told.code == 75
-    assert told.err == "bshm-watchd: the daemon is not ready yet; try again in a moment\n"
+    assert told.err == "bshm-watchd: the daemon is stopping; try again\n"
     assert "0 of 2 results made" in told.out
+    assert names("cut") == []
+
+
+@pytest.mark.parametrize("limits", [ControlLimits(photos=1), ControlLimits(connections=2)])
+def test_a_daemon_with_too_many_clients_gets_to_all_photos(studio: Configured, limits: ControlLimits) -> None:
+    for number in range(8):
+        photo(f"shoot/{number}.png", number)
+    with serving(studio.state_dir / SOCKET_NAME, a_maker(), limits=limits):
+        told = typed("matte", "shoot", "-o", "cut/")
+    assert (told.code, told.err) == (0, "")
+    assert len(names("cut")) == 8
+
+
+def test_it_waits_longer_each_time_that_a_daemon_is_too_busy(studio: Configured) -> None:
+    waited: list[float] = []
+
+    def busy(asked: Asked) -> dict[str, Any]:
+        if asked.verb == "photo_begins" and len(waited) < 7:
+            raise Busy("too many")
+        return granting(asked)
+
+    output = output_of("cutout", "png", colour=None, on_picture=False, quality=None, strip_gps=False)
+    with (
+        serving(studio.state_dir / SOCKET_NAME, a_maker(), busy),
+        open_way(Means(studio.state_dir, ModelSettings(), BatchSettings(), Limits()), local=False, pause=waited.append)
+        as way,
+        opened(photo("anna.png")) as fd,
+    ):  # fmt: skip
+        assert way.make(output, fd, None).facts["width"] == 40
+    assert waited == [0.1, 0.2, 0.4, 0.8, 1.6, 2.0, 2.0]
+
+
+# -- interrupts --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_library_that_makes_an_error_of_an_interrupt_does_not_hide_it(
+    studio: Configured, monkeypatch: pytest.MonkeyPatch, number: int, code: int
+) -> None:
+    @contextlib.contextmanager
+    def interrupted(*_: Any) -> Iterator[Any]:
+        try:
+            os.kill(os.getpid(), number)
+        except BaseException as error:
+            raise ImportError("initialization failed") from error
+        yield
+
+    monkeypatch.setattr("bshm_watchd.in_process.open_in_process", interrupted)
+    photo("anna.png")
+    told = typed("matte", "anna.png", "-o", "cut.png")
+    assert (told.code, told.err) == (code, "bshm-watchd: interrupted: each result that is there is whole\n")
+
+
+def test_a_result_that_is_interrupted_while_it_is_written_leaves_nothing(
+    studio: Configured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def end(*_: Any) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr("bshm_watchd.disk.ops.Disk.fsync", end)
+    photo("anna.png")
+    assert typed("matte", "anna.png", "-o", "cut/").code == 143
     assert names("cut") == []
 
 
@@ -157,3 +256,21 @@ def test_asking_a_daemon_needs_no_codec_and_no_model() -> None:
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stdout == "set()\n"
+
+
+def test_a_complaint_above_the_bar_is_not_folded() -> None:
+    ours, theirs = os.openpty()
+    termios.tcsetwinsize(theirs, (40, 80))
+    code = (
+        "from bshm_watchd.cli.matte_crew import shown_course; from bshm_watchd.cli.console import complain\n"
+        "with shown_course(5): complain('word ' * 30 + 'end')"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code], stderr=theirs, env={**os.environ, "TERM": "xterm"})
+    os.close(theirs)
+    output = b""
+    with contextlib.suppress(OSError):  # how a terminal says that nobody is at its other end
+        while block := os.read(ours, 4096):
+            output += block
+    os.close(ours)
+    assert process.wait(30) == 0
+    assert b"word " * 30 + b"end" in output

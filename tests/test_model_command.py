@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import stat
 from pathlib import Path
 
 import pytest
@@ -40,6 +42,15 @@ def test_list_shows_what_is_here_and_what_can_be_fetched(state_dir: Path) -> Non
     assert rows["u2netp"]["place"] is None
     assert [row["name"] for row in rows.values() if row["used"]] == ["portrait"]
     assert "can be fetched" in run("list").stdout
+
+
+def test_fetch_makes_the_state_directory_as_the_daemon_does(state_dir: Path) -> None:
+    before = os.umask(0o022)
+    try:
+        assert run("fetch", "arithmetic").exit_code == 0
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(state_dir.stat().st_mode) == 0o750
 
 
 def test_fetch_says_where_the_bundle_is(state_dir: Path) -> None:

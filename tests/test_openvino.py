@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -51,3 +53,14 @@ def test_a_damaged_model_file_is_refused_with_the_command_that_helps(tmp_path: P
     bundle = read_bundle(copy)
     with pytest.raises(ConfigError, match="model fetch u2netp"):
         make_runtime(bundle, ModelSettings()).start()
+
+
+def test_loading_the_library_tells_nobody() -> None:
+    """In a process of its own: whoever imports it first decides whether it may use the network."""
+    code = """
+import sys
+from bshm_watchd.matting.quiet_openvino import openvino
+openvino().Core()
+print(sorted(name for name, module in sys.modules.items() if name.startswith("openvino_telemetry") and module))
+"""
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"

@@ -110,19 +110,29 @@ def test_a_photo_that_is_never_made_does_not_hold_up_the_end(studio: Studio) -> 
         assert running.run(limit_seconds=31) == 0
 
 
-def test_working_off_a_backlog_waits_for_the_photos_in_work_and_does_not_spin(studio: Studio) -> None:
+def test_a_worked_off_backlog_ends_although_clients_bring_more(studio: Studio) -> None:
     studio.drop("a.png")
     with studio.start(workers=HeldWorkers) as running:
         running.run(until=lambda: running.daemon.ready and running.state.in_flight > 0)
         granted = bring(running, 10)
         running.workers.finish(running.workers.started[0])  # type: ignore[union-attr]
-        since = studio.clock.monotonic()
-        for _ in range(100):
-            studio.clock.advance(running.step() + 0.001)
-        assert studio.clock.monotonic() > since + 50
+        wait = running.step()
+        while not running.daemon.draining:
+            studio.clock.advance(wait + 0.001)
+            wait = running.step()
         assert running.daemon.exit_code is None
+        assert wait > 1  # for the photo alone, without spinning
+        code, message = refusal(bring(running, 10))
+        assert (code, "is stopping" in message) == (75, True)
         over(running, granted)
-        assert running.run() == 0
+        assert running.daemon.exit_code == 0
+
+
+def test_a_client_that_never_lets_go_of_its_photo_does_not_hold_up_a_run_that_ends(studio: Studio) -> None:
+    with studio.start() as running:
+        running.run(until=lambda: running.daemon.ready)
+        bring(running, 10)
+        assert running.run(limit_seconds=40) == 0
 
 
 def test_a_daemon_that_drains_refuses_those_that_wait_and_those_that_come(studio: Studio) -> None:

@@ -149,7 +149,7 @@ def test_a_background_at_fault_is_told_as_such(running: Path, photo: Path) -> No
         (png(1, 30, 40)[:-20], {}, "incomplete"),
         (b"", {}, "incomplete"),
         (png(1, 30, 40), {"max_pixels": 100}, "too_large"),
-        (png(1, 1000, 500), {"in_flight_mib": 64}, None),
+        (png(1, 1000, 500), {"in_flight_mib": 128}, None),
         (png(1, 2000, 2000), {"in_flight_mib": 64}, "too_large"),
         (png(1, 1200, 1200), {"max_file_mib": 1}, "too_large"),
     ],

@@ -6,6 +6,7 @@ import contextlib
 import errno
 import json
 import os
+import select
 import socket
 import threading
 from collections.abc import Iterator
@@ -17,7 +18,7 @@ import pytest
 from bshm_watchd.errors import PlaceUnavailable, ProgramEnding, RuntimeBroken
 from bshm_watchd.events import Asked, Event, ModelFailed
 from bshm_watchd.matting.photo import Photo
-from bshm_watchd.ops.asking import ControlError, ask, ask_for_photo
+from bshm_watchd.ops.asking import Busy, ControlError, ask, ask_for_photo
 from bshm_watchd.ops.control import ControlLimits
 from tests.support.clients import connected
 from tests.support.photos import (
@@ -182,6 +183,34 @@ def test_too_many_photos_at_once_leave_room_for_other_questions(path: Path, phot
         assert caught.value.exit_code == 75
         assert ask(path, "jobs_list", {})["jobs"] == []
         assert len(seen) == 1
+
+
+def test_a_result_that_nobody_takes_keeps_its_place_and_memory_until_it_is_hung_up_on(path: Path, photo: Path) -> None:
+    seen: list[Event] = []
+    limits = ControlLimits(request_seconds=0.5, photos=1)
+    with serving(path, a_maker(), limits=limits, seen=seen), connected(path) as client, opened(photo) as fd:
+        for _ in range(3):
+            socket.send_fds(client, [MATTE], [fd])
+        until(lambda: bool(select.select([client], [], [], 0)[0]))
+        assert verbs(seen) == ["photo_begins"]
+        with pytest.raises(Busy):
+            made(path, photo)
+        until(lambda: len(seen) == 2)
+        assert verbs(seen) == ["photo_begins", "photo_over"]
+        made(path, photo)
+        assert verbs(seen).count("photo_begins") == 2  # the requests behind the first were never read
+
+
+def test_a_result_that_is_taken_frees_its_place_while_the_client_stays(path: Path, photo: Path) -> None:
+    with serving(path, a_maker(), limits=ControlLimits(photos=1)), connected(path) as client:
+        for _ in range(3):
+            with opened(photo) as fd:
+                socket.send_fds(client, [MATTE], [fd])
+            content_of(answer_to(client)[1][0])
+
+
+def verbs(seen: list[Event]) -> list[str]:
+    return [event.verb for event in seen if isinstance(event, Asked)]
 
 
 # -- hostile clients ---------------------------------------------------------------------------------------

@@ -27,7 +27,7 @@ def folder(name: str, state: FolderMode = FolderMode.WATCHING, reason: str = "")
 def status_of(*folders: FolderStatus, state: str = "busy") -> Status:
     return Status(
         state=state, ready=True, version="1.2.3", pid=4711, since="2026-01-02T03:04:05+01:00", model="u2netp",
-        device="cpu", in_flight_bytes=1, finished=1239, folders=folders,
+        device="on the CPU (u2netp.onnx f32)", in_flight_bytes=1, finished=1239, folders=folders,
     )  # fmt: skip
 
 
@@ -48,6 +48,7 @@ def test_status_shows_each_folder_in_a_line(studio: Configured) -> None:
     assert result.code == 0
     lines = result.out.splitlines()
     assert lines[0] == "bshm-watchd 1.2.3 is running: busy"
+    assert lines[2] == "model u2netp on the CPU (u2netp.onnx f32)"
     assert [line.split() for line in lines if line.startswith("school")] == [
         ["school", "watching", "12", "13", "min", "4", "1234", "4", "5", "0", "2"]
     ]

@@ -27,8 +27,13 @@ def print_json(content: object) -> None:
     say(json.dumps(content, indent=2))
 
 
-def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, gap: int = 2) -> None:
-    """A table without frames; columns that are empty in every row are left out, None is an empty cell."""
+def print_table(
+    columns: Sequence[str], rows: Iterable[Sequence[Any]], *, gap: int = 2, whole: Sequence[str] = ()
+) -> None:
+    """A table without frames; columns that are empty in every row are left out, None is an empty cell.
+
+    Columns named in `whole` are never folded, however narrow the terminal is.
+    """
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -38,7 +43,9 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, gap: i
     table = Table(box=None, pad_edge=False, padding=(0, gap, 0, 0), header_style="bold", show_header=any(columns))
     for index in filled:
         numbers = index > 0 and all(row[index].isdigit() for row in cells)
-        table.add_column(columns[index], justify="right" if numbers else "left", overflow="fold")
+        table.add_column(
+            columns[index], justify="right" if numbers else "left", overflow="fold", no_wrap=columns[index] in whole
+        )
     for row in cells:
         table.add_row(*(Text(row[index], style=_STYLES.get(row[index], "")) for index in filled))
     console = Console(width=None if sys.stdout.isatty() else _PIPE_WIDTH)

@@ -99,11 +99,14 @@ def requeue(
     chosen_ids = (
         [_checked_id(one) for one in ids] if ids else _ids_of(context, _checked_folder(context, folder), states)
     )
-    answer = _requeue(chosen.settings(context), chosen_ids)
+    settings = chosen.settings(context)
+    answer = _requeue(settings, chosen_ids)
     if as_json:
         print_json(answer)
     else:
         _print_requeued(answer)
+        if answer["requeued"] and not _daemon_runs(settings):
+            say("no daemon is running: the next run works on them (bshm-watchd run, or once)")
     if answer["failed"]:
         raise typer.Exit(_EXIT_SOME_FAILED)
 
@@ -123,6 +126,8 @@ def _from_journal(state_dir: Path, verb: str, arguments: dict[str, Any]) -> dict
     from bshm_watchd.ops.history import ListArguments, NoSuchJob, ShowArguments, jobs_list, jobs_show
 
     path = state_dir / JOURNAL_NAME
+    if not path.exists() and verb == "jobs_list":
+        return {"jobs": [], "more": False}
     if not path.exists():
         raise ControlError(f"there is no journal in {state_dir} yet: nothing was ever processed", EXIT_USAGE)
     path.open("r+b").close()  # the rights first: a journal that is only not ours must not look damaged
@@ -151,6 +156,15 @@ def _requeue_some(settings: Settings, ids: list[str]) -> dict[str, Any]:
         from bshm_watchd import offline
 
         return offline.requeue(settings, ids)
+
+
+def _daemon_runs(settings: Settings) -> bool:
+    try:
+        return bool(ask(settings.state_dir / SOCKET_NAME, "status", {}))
+    except NotRunning:
+        return False
+    except ControlError:
+        return True
 
 
 def _ids_of(context: typer.Context, folder: str | None, states: list[str]) -> list[str]:
@@ -202,7 +216,7 @@ def _print_list(answer: dict[str, Any]) -> None:
         say("no such jobs")
         return
     rows = [(job["id"], _moment(_latest(job)), job["folder"], job["relative"], _outcome(job)) for job in jobs]
-    print_table(("id", "when", "folder", "photo", "state"), rows)
+    print_table(("id", "when", "folder", "photo", "state"), rows, whole=("id", "when"))
     if answer["more"]:
         complain(f"there are older ones: --before {jobs[-1]['id']}")
 

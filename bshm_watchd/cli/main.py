@@ -1,7 +1,7 @@
 """`bshm-watchd`: the one entry. Says errors in plain words and turns them into exit codes.
 
 0 fine · 1 some photos rejected or failed · 2 another instance or owner · 3 not running · 64 usage · 70 broken beyond
-repair from inside · 75 something is left, try again · 78 configuration or rights · 130 interrupted
+repair from inside · 75 something is left, try again · 78 configuration or rights · 130 interrupted (143 by SIGTERM)
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import typer
 from bshm_watchd import __version__
 from bshm_watchd.cli import check, doctor, folder, init, jobs, matte, model, run, status
 from bshm_watchd.cli.console import complain, say
+from bshm_watchd.cli.interrupts import Interrupted
 from bshm_watchd.errors import WatchdError
 from bshm_watchd.ops.asking import EXIT_USAGE, exit_code_of
 
@@ -106,6 +107,8 @@ def run_command(arguments: list[str]) -> int:
     except _UsageProblem as problem:
         problem.show()
         return EXIT_USAGE
+    except Interrupted as interrupted:
+        return interrupted.exit_code
     except (typer.Abort, KeyboardInterrupt):
         return _EXIT_INTERRUPTED
     except WatchdError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import queue
 import sys
 import threading
@@ -17,6 +18,18 @@ from bshm_watchd.clock import Clock
 from bshm_watchd.errors import RejectedPhoto, WatchdError
 from bshm_watchd.logs import shown
 from bshm_watchd.output_settings import OutputSettings
+
+_ADVICE = {
+    errno.ENOSPC: "make room there",
+    errno.EDQUOT: "make room there, or have the quota raised",
+    errno.EFBIG: "choose a place where larger files may be",
+    errno.EACCES: "choose a directory that you may write to",
+    errno.EPERM: "choose a directory that you may write to",
+    errno.EROFS: "choose a directory that you may write to",
+    errno.ENAMETOOLONG: "give the photo a shorter name",
+    errno.ENOENT: "see that the directory is still there",
+    errno.EPIPE: "the program that was to read it has ended",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,9 +138,9 @@ def _written(errand: Errand, result: Result, *, force: bool) -> dict[str, str] |
         message = f"{errand.target} has come into being meanwhile"
         return _words("exists", message, "choose another name, or write over it with --force")
     except OSError as error:
-        return _words(
-            "not_written", f"{errand.target} can't be written: {error.strerror}", "make room or give the right"
-        )
+        name = "standard output" if errand.target == STANDARD else errand.target
+        what_to_do = _ADVICE.get(error.errno or 0, "see that the disk or share there is well, then try again")
+        return _words("not_written", f"{name} can't be written: {error.strerror}", what_to_do)
     return None
 
 
@@ -168,7 +181,7 @@ def shown_course(total: int) -> Iterator[Callable[[Course], None]]:
         TextColumn("photos"), BarColumn(bar_width=24), MofNCompleteColumn(), TextColumn("{task.fields[rate]}"),
         TimeRemainingColumn(compact=True),
     )  # fmt: skip
-    with Progress(*columns, console=Console(stderr=True)) as progress:
+    with Progress(*columns, console=Console(stderr=True, soft_wrap=True)) as progress:
         task = progress.add_task("photos", total=total, rate="")
 
         def note(course: Course) -> None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from bshm_watchd.errors import RejectedPhoto
 from bshm_watchd.logs import shown
 
 if TYPE_CHECKING:
@@ -119,8 +120,9 @@ def _identity(path: str) -> tuple[int, int] | None:
 def opened(source: str, limit_bytes: int) -> Iterator[int]:
     """A descriptor of the photo that can be read at any place: what comes through a pipe is copied to memory first.
 
-    Of a pipe at most one byte more than the limit is taken. Raises `OSError`.
+    Of a pipe at most one byte more than the limit is taken. Raises `OSError`, and `RejectedPhoto` for a device.
     """
+    _refuse_device(os.fstat(sys.stdin.fileno()) if source == STANDARD else os.stat(source))
     fd = os.dup(sys.stdin.fileno()) if source == STANDARD else os.open(source, os.O_RDONLY | os.O_CLOEXEC)
     try:
         if source == STANDARD or not stat.S_ISREG(os.fstat(fd).st_mode):
@@ -129,6 +131,12 @@ def opened(source: str, limit_bytes: int) -> Iterator[int]:
         yield fd
     finally:
         os.close(fd)
+
+
+def _refuse_device(status: os.stat_result) -> None:
+    """Before it is opened: that alone may do something to a device, and many never end."""
+    if stat.S_ISCHR(status.st_mode) or stat.S_ISBLK(status.st_mode) or stat.S_ISDIR(status.st_mode):
+        raise RejectedPhoto("not_a_file", "it is neither a file nor a pipe", "name a photo, or pipe one in")
 
 
 def _copied(piped: int, limit_bytes: int) -> int:
@@ -144,11 +152,29 @@ def _copied(piped: int, limit_bytes: int) -> int:
     return memory_fd
 
 
-def refuse_missing_directory(output: str) -> None:
-    """Raises a usage error where the directory of a single result is not there."""
+def refuse_unusable(output: str) -> None:
+    """Raises a usage error for the name of a place that can't be, or whose directory is not there."""
+    if output == STANDARD:
+        return
     parent = os.path.dirname(output) or "."
-    if output != STANDARD and not is_directory(output) and not os.path.isdir(parent):
+    if not is_directory(output) and not os.path.exists(parent):
         raise typer.BadParameter(f"{shown(parent)}: there is no such directory; make it first")
+    try:
+        os.lstat(output)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise typer.BadParameter(f"{shown(output)}: {error.strerror}; choose another name") from error
+
+
+def make_directory(output: str) -> None:
+    """Where results go by their own names. Raises a usage error."""
+    if not output.endswith("/"):
+        return
+    try:
+        os.makedirs(output, exist_ok=True)
+    except OSError as error:
+        raise typer.BadParameter(f"{shown(output)}: the directory can't be made: {error.strerror}") from error
 
 
 def write_result(target: str, content: Content | mmap.mmap, *, force: bool) -> None:
@@ -172,8 +198,8 @@ def _write_whole(directory_fd: int, name: str, content: Content | mmap.mmap, *, 
     from bshm_watchd.disk.ops import Disk
 
     disk, temporary = Disk(), f".bshm-matte-{secrets.token_hex(8)}.part"
-    fd = disk.create(directory_fd, temporary, 0o666)
-    try:
+    try:  # around its creation too: somebody may interrupt right after it
+        fd = disk.create(directory_fd, temporary, 0o666)
         try:
             _write_all(fd, content)
             disk.fsync(fd)  # before the rename: else a power cut leaves a name without bytes

@@ -5,14 +5,15 @@ from __future__ import annotations
 import contextlib
 import mmap
 import os
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from bshm_watchd.config import BatchSettings, Limits, ModelSettings, Settings, default_state_dir
 from bshm_watchd.errors import WatchdError
-from bshm_watchd.ops.asking import EXIT_TRY_AGAIN, SOCKET_NAME, ControlError, NotRunning, ask, ask_for_photo
+from bshm_watchd.ops.asking import EXIT_TRY_AGAIN, SOCKET_NAME, Busy, ControlError, NotRunning, ask, ask_for_photo
 from bshm_watchd.output_settings import OutputSettings
 
 if TYPE_CHECKING:
@@ -20,6 +21,13 @@ if TYPE_CHECKING:
     from bshm_watchd.one_photo import Content
 
 _FEWEST_AT_ONCE, _MOST_AT_ONCE = 4, 8
+_SHORTEST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.1, 2.0
+
+Pause = Callable[[float], None]
+
+
+def _pause(seconds: float) -> None:
+    threading.Event().wait(seconds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +66,14 @@ class Means:
 
 
 @contextlib.contextmanager
-def open_way(means: Means, *, local: bool) -> Iterator[Way]:
-    """Through the daemon where one runs. Raises `ConfigError`, and `ControlError` of a daemon that can't be asked."""
+def open_way(means: Means, *, local: bool, pause: Pause = _pause) -> Iterator[Way]:
+    """Through the daemon where one runs; `pause` waits for some seconds while that is too busy.
+
+    Raises `ConfigError`, and `ControlError` of a daemon that can't be asked.
+    """
     socket = means.state_dir / SOCKET_NAME
     if not local and _runs(socket):
-        yield _ThroughDaemon(socket)
+        yield _ThroughDaemon(socket, pause)
         return
     from bshm_watchd.in_process import open_in_process
 
@@ -75,6 +86,8 @@ def _runs(socket: Path) -> bool:
         return bool(ask(socket, "status", {}))
     except NotRunning:
         return False
+    except Busy:
+        return True
     except ControlError as error:
         raise ControlError(f"{error}; or use --local", error.exit_code) from error
 
@@ -82,8 +95,9 @@ def _runs(socket: Path) -> bool:
 class _ThroughDaemon:
     through = "daemon"
 
-    def __init__(self, socket: Path) -> None:
+    def __init__(self, socket: Path, pause: Pause) -> None:
         self._socket = socket
+        self._pause = pause
         cores = len(os.sched_getaffinity(0))
         self.lanes = max(_FEWEST_AT_ONCE, min(2 * cores, _MOST_AT_ONCE))
 
@@ -97,13 +111,23 @@ class _ThroughDaemon:
         }
         descriptors = [photo_fd] if background_fd is None else [photo_fd, background_fd]
         try:
-            facts, fd = ask_for_photo(self._socket, wanted, descriptors)
+            facts, fd = self._asked(wanted, descriptors)
         except NotRunning as error:
             raise ControlError("the daemon has ended meanwhile; try again", EXIT_TRY_AGAIN) from error
         try:
             return Result(mmap.mmap(fd, 0, prot=mmap.PROT_READ), facts)
         finally:
             os.close(fd)
+
+    def _asked(self, wanted: dict[str, Any], descriptors: list[int]) -> tuple[dict[str, Any], int]:
+        """Again and again while the daemon has too much to do: it goes on, and so will this."""
+        seconds = _SHORTEST_PAUSE_SECONDS
+        while True:
+            try:
+                return ask_for_photo(self._socket, wanted, descriptors)
+            except Busy:
+                self._pause(seconds)
+                seconds = min(2 * seconds, _LONGEST_PAUSE_SECONDS)
 
 
 class _Here:

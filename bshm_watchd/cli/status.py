@@ -33,7 +33,7 @@ def status(
 def _print(answer: dict[str, Any]) -> None:
     say(f"bshm-watchd {answer['version']} is running: {answer['state']}")
     say(f"process {answer['pid']} since {answer['since']}, {answer['finished']} photos finished")
-    say(f"model {answer['model']}, {answer['device']}\n")
+    say(f"model {answer['model']} {answer['device']}\n")
     print_table(_COLUMNS, [_row(folder) for folder in answer["folders"]], gap=1)  # fits into 80 columns
     for folder in answer["folders"]:
         if folder["reason"]:

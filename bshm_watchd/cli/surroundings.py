@@ -19,6 +19,7 @@ from bshm_watchd.errors import ConfigError
 from bshm_watchd.intake.file_systems import file_system
 from bshm_watchd.matting.bundle import find_bundle
 from bshm_watchd.matting.runtime import make_runtime
+from bshm_watchd.matting.told import computed
 
 _DISTRIBUTION = "bshm-watchd"
 # What decides how fast a network runs on a CPU, in the kernel's spelling.
@@ -88,9 +89,9 @@ def inotify_limits(watches: int | None, instances: int | None) -> Finding:
 
 def _openvino() -> Iterator[Finding]:
     try:
-        import openvino
+        from bshm_watchd.matting.quiet_openvino import openvino
 
-        core = openvino.Core()
+        core = openvino().Core()
         for device in core.available_devices:
             kinds = ", ".join(core.get_property(device, "OPTIMIZATION_CAPABILITIES"))
             yield ok(f"openvino {device}", f"{core.get_property(device, 'FULL_DEVICE_NAME')}; computes {kinds}")
@@ -107,11 +108,11 @@ def _model(settings: Settings) -> Iterator[Finding]:
     for file in bundle.manifest.model_files:
         yield ok("model file", f"{file.path}, sha256 {file.sha256}")
     try:
-        runtime = make_runtime(bundle, settings.model)  # not started: it only says what it would be
+        make_runtime(bundle, settings.model)  # not started: only whether there is one
     except ConfigError as error:
         yield from (problem("runtime", message) for message in error.problems)
     else:
-        yield ok("runtime", f"{repr(runtime).strip('<>')}, on the CPU")
+        yield ok("runtime", f"{bundle.manifest.name} {computed(bundle, settings.model)}")
 
 
 def _place(subject: str, path: Path) -> Finding:

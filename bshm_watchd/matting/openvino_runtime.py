@@ -68,9 +68,9 @@ class OpenVinoRuntime:
 
     def _compiled(self) -> Any:
         """The model, compiled for exactly the wanted precision: left alone, OpenVINO picks bf16 without a word."""
-        import openvino
+        from bshm_watchd.matting.quiet_openvino import openvino
 
-        core = openvino.Core()
+        core = openvino().Core()
         if self._precision == "bf16" and "BF16" not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
             raise ConfigError(["model.precision: this CPU cannot compute in bf16; set it to f32 or auto"])
         path = self._bundle.path(self._model.file)

@@ -6,7 +6,7 @@ import json
 import os
 import socket
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,13 @@ class ControlError(WatchdError):
     def __init__(self, message: str, exit_code: int) -> None:
         super().__init__(message)
         self.exit_code = exit_code
+
+
+class Busy(ControlError):
+    """The daemon runs, and has no room for this right now: it may be asked again in a moment."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, EXIT_TRY_AGAIN)
 
 
 class NotRunning(ControlError):
@@ -74,9 +81,12 @@ def _asked(
         raise ControlError("that is too much for one request; ask for fewer at a time", EXIT_USAGE)
     try:
         with closing(_connected(path, timeout_seconds)) as connection:
-            send_line(connection, request, descriptors)
+            with suppress(ConnectionError):  # hung up on before it was read: what was answered says why
+                send_line(connection, request, descriptors)
             yield connection
-    except (TimeoutError, BlockingIOError) as error:
+    except BlockingIOError as error:  # as many wait to be let in as may
+        raise Busy("too many are asking at once; try again") from error
+    except TimeoutError as error:
         raise ControlError("the daemon is busy and does not answer; try again", EXIT_TRY_AGAIN) from error
     except ConnectionError as error:
         raise ControlError(_ENDED, EXIT_TRY_AGAIN) from error
@@ -155,6 +165,8 @@ def _answer_in(line: bytes) -> dict[str, Any]:
         if "photo" in content:
             words = content["photo"]
             raise RejectedPhoto(str(words["reason"]), str(words["message"]), str(words["what_to_do"]))
+        if content.get("busy"):
+            raise Busy(str(content["error"]))
         if "error" in content:
             raise ControlError(str(content["error"]), int(content["exit"]))
         return dict(content["answer"])

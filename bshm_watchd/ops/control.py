@@ -14,7 +14,7 @@ import socket
 import sqlite3
 import struct
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +33,7 @@ from bshm_watchd.ops.asking import (
     EXIT_REJECTED,
     EXIT_TRY_AGAIN,
     EXIT_USAGE,
+    Busy,
     ControlError,
     address_of,
     exit_code_of,
@@ -166,7 +167,7 @@ class ControlServer:
             if not crowded:
                 self._connections[connection] = thread
         if crowded:
-            _send_last(connection, _refusal(ControlError("too many are asking at once; try again", EXIT_TRY_AGAIN)))
+            _send_last(connection, _refusal(Busy("too many are asking at once; try again")))
         else:
             thread.start()
 
@@ -190,33 +191,36 @@ class ControlServer:
     # -- requests --------------------------------------------------------------------------------------
 
     def _reply(self, connection: socket.socket, request: Request, peer: _Peer) -> None:
-        result_fd: int | None = None
         try:
             name, arguments = _understood(request.line)
             if _VERBS[name].changes:
                 logs.info("asked", verb=name, uid=peer.uid, pid=peer.pid)
             if isinstance(arguments, MatteArguments):
-                facts, result_fd = self._matte(arguments, request, Client(connection, self._stopping))
-                answer = {"answer": facts}
-            else:
-                answer = {"answer": self._answered(name, arguments)}
+                self._reply_with_photo(connection, arguments, request)
+                return
+            answer = {"answer": self._answered(name, arguments)}
         except ControlError as error:
             answer = _refusal(error)
         except RejectedPhoto as error:
             answer = _rejection(error)
-        try:
-            _send(connection, answer, result_fd, self._limits.request_seconds)
-        finally:
-            if result_fd is not None:
-                os.close(result_fd)
+        _send(connection, answer, None, self._limits.request_seconds)
 
-    def _matte(self, wanted: MatteArguments, request: Request, client: Client) -> tuple[dict[str, Any], int]:
+    def _reply_with_photo(self, connection: socket.socket, wanted: MatteArguments, request: Request) -> None:
+        """The photo keeps its place and its memory until its client has taken it: what is sent is still ours."""
+        client, seconds = Client(connection, self._stopping), self._limits.request_seconds
+        with self._a_place() as photos, photos.matte(wanted, request.descriptors, client) as (facts, result_fd):
+            deadline = self._clock.monotonic() + seconds
+            _send(connection, {"answer": facts}, result_fd, seconds)
+            client.wait_until_taken(self._clock, deadline)
+
+    @contextlib.contextmanager
+    def _a_place(self) -> Iterator[Photos]:
         if self._photos is None:
             raise ControlError("no photos are made here", EXIT_USAGE)
         if not self._photo_places.acquire(blocking=False):
-            raise ControlError("too many photos are asked for at once; try again", EXIT_TRY_AGAIN)
+            raise Busy("too many photos are asked for at once; try again")
         try:
-            return self._photos.matte(wanted, request.descriptors, client)
+            yield self._photos
         finally:
             self._photo_places.release()
 
@@ -278,7 +282,8 @@ def _result(name: str, answer: Future[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _refusal(error: ControlError) -> dict[str, Any]:
-    return {"error": str(error), "exit": error.exit_code}
+    busy = {"busy": True} if isinstance(error, Busy) else {}
+    return {"error": str(error), "exit": error.exit_code, **busy}
 
 
 def _rejection(error: RejectedPhoto) -> dict[str, Any]:

@@ -14,19 +14,17 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from typing import Any
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from bshm_watchd.errors import PlaceUnavailable, ProgramEnding, RuntimeBroken, WatchdError
 from bshm_watchd.events import Asked, Event, ModelFailed
-from bshm_watchd.one_photo import Content, OnePhoto, Order, facts_as_json
+from bshm_watchd.one_photo import Content, OnePhoto, facts_as_json
 from bshm_watchd.ops.asking import EXIT_BROKEN, EXIT_TRY_AGAIN, EXIT_USAGE, ControlError, exit_code_of
 from bshm_watchd.ops.history import Arguments
 from bshm_watchd.ops.requests import Client
-from bshm_watchd.output_settings import FileFormat, OutputKind, OutputSettings
+from bshm_watchd.output_settings import FileFormat, OutputKind, OutputSettings, output_of
 
 _SEALS = fcntl.F_SEAL_WRITE | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
-_EXTENSIONS: dict[FileFormat, str] = {"png": ".png", "webp": ".webp", "tiff": ".tif", "jpeg": ".jpg"}
-_A_PICTURE = "/the/second/descriptor"  # stands where a configuration has the path of a background; never opened
 
 
 class MatteArguments(Arguments):
@@ -43,13 +41,12 @@ class MatteArguments(Arguments):
         if on_picture and self.background is not None:
             raise ControlError("the background is a colour or a picture, not both", EXIT_USAGE)
         try:
-            return OutputSettings(
-                kind=self.kind, path="{stem}" + _EXTENSIONS[self.format], quality=self.quality,
-                background=_A_PICTURE if on_picture else self.background, strip_gps=self.strip_gps,
+            return output_of(
+                self.kind, self.format, colour=self.background, on_picture=on_picture, quality=self.quality,
+                strip_gps=self.strip_gps,
             )  # fmt: skip
-        except ValidationError as error:
-            problems = [item["msg"].removeprefix("Value error, ") for item in error.errors()]
-            raise ControlError("; ".join(problems), EXIT_USAGE) from error
+        except ValueError as error:
+            raise ControlError(str(error), EXIT_USAGE) from error
 
 
 PutEvent = Callable[[Event], None]
@@ -62,8 +59,11 @@ class Photos:
         self._maker = maker
         self._put = put
 
-    def matte(self, wanted: MatteArguments, descriptors: Sequence[int], client: Client) -> tuple[dict[str, Any], int]:
-        """The facts, and a sealed memory file with the result; whoever called closes that.
+    @contextlib.contextmanager
+    def matte(
+        self, wanted: MatteArguments, descriptors: Sequence[int], client: Client
+    ) -> Iterator[tuple[dict[str, Any], int]]:
+        """The facts, and a sealed memory file with the result, which counts as memory in use inside the `with`.
 
         Raises `RejectedPhoto`, `ControlError` and `ClientGone`. The descriptors stay open.
         """
@@ -72,8 +72,21 @@ class Photos:
         for descriptor in descriptors:
             _expect_file(descriptor)
         output = wanted.output(on_picture=len(descriptors) > 1)
+        with contextlib.ExitStack() as held:
+            with self._troubles_told():
+                order = self._maker.order(output, *descriptors)
+                held.enter_context(self._memory_for(order.cost_bytes, client))
+                made = self._maker.make(order, client.check)
+                facts, result_fd = facts_as_json(made.facts), _sealed(made.content)
+                held.callback(os.close, result_fd)
+                del made
+            yield facts, result_fd
+
+    @contextlib.contextmanager
+    def _troubles_told(self) -> Iterator[None]:
+        """What is no fault of the photo, in words for its client."""
         try:
-            return self._made(self._maker.order(output, *descriptors), client)
+            yield
         except (ProgramEnding, PlaceUnavailable) as error:
             raise ControlError(f"{error}; try again", EXIT_TRY_AGAIN) from error
         except RuntimeBroken as error:
@@ -83,11 +96,6 @@ class Photos:
             raise ControlError(
                 f"the daemon can't hold the result: {error.strerror}; try again", EXIT_TRY_AGAIN
             ) from error
-
-    def _made(self, order: Order, client: Client) -> tuple[dict[str, Any], int]:
-        with self._memory_for(order.cost_bytes, client):
-            made = self._maker.make(order, client.check)
-            return facts_as_json(made.facts), _sealed(made.content)
 
     @contextlib.contextmanager
     def _memory_for(self, cost_bytes: int, client: Client) -> Iterator[None]:
@@ -104,6 +112,8 @@ class Photos:
 
 def _raise_refusal(granted: Future[dict[str, Any]]) -> None:
     error = granted.exception()
+    if isinstance(error, ControlError):
+        raise error
     if isinstance(error, WatchdError) and not isinstance(error, ProgramEnding):
         raise ControlError(str(error), exit_code_of(error))
     if error is not None:

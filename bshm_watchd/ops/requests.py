@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import array
 import contextlib
+import fcntl
 import os
 import select
 import socket
+import sys
+import termios
 from collections.abc import Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass
@@ -19,6 +22,7 @@ from bshm_watchd.ops.asking import EXIT_TRY_AGAIN, EXIT_USAGE, MAX_REQUEST_BYTES
 
 MAX_DESCRIPTORS = 2
 _BLOCK_BYTES = 1 << 12
+_SOONEST_SECONDS = 0.001
 _LOOK_SECONDS = 0.2  # how soon a client that went away is missed
 
 
@@ -115,10 +119,24 @@ class Client:
         """Raises as `wait_for` does."""
         if self._stopping.done():
             raise ProgramEnding("the daemon is stopping")
+        if self._is_gone(0.0):
+            raise ClientGone
+
+    def wait_until_taken(self, clock: Clock, deadline: float) -> None:
+        """Until all that was sent was read; also when the daemon stops. Raises `ClientGone` when it is not in time."""
+        pause = _SOONEST_SECONDS  # the system tells nobody that something was read
+        while self._untaken_bytes() and not self._stopping.done():
+            if self._is_gone(pause) or clock.monotonic() >= deadline:
+                raise ClientGone
+            pause = min(2 * pause, _LOOK_SECONDS)
+
+    def _is_gone(self, seconds: float) -> bool:
         poll = select.poll()
         poll.register(self._connection, 0)  # ends and errors alone; one that only closed its writing side still waits
-        if poll.poll(0):
-            raise ClientGone
+        return bool(poll.poll(seconds * 1000))
+
+    def _untaken_bytes(self) -> int:
+        return int.from_bytes(fcntl.ioctl(self._connection, termios.TIOCOUTQ, bytes(4)), sys.byteorder)
 
 
 def _close_all(descriptors: Iterable[int]) -> None:

@@ -6,13 +6,14 @@ import errno
 import json
 import signal
 from collections.abc import Callable
+from concurrent.futures import Future
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 from bshm_watchd.daemon import EXIT_FINE, EXIT_SOME_REJECTED, Once
-from bshm_watchd.events import StopAsked
+from bshm_watchd.events import Asked, StopAsked
 from bshm_watchd.matting.photo import Photo
 from tests.support import invariants
 from tests.support.disks import Died, ErringDisk
@@ -116,6 +117,23 @@ def test_an_attempt_that_dies_at_its_last_try_is_not_tried_again(tmp_path: Path)
     studio = Studio(tmp_path, limits="{min_free_mib: 0, max_attempts: 1}")
     assert _lives(studio, Poison(studio.drop("poison.png"))) == 1
     assert _attempts(studio) == {"poison.png": ("failed", 1)}
+
+
+def test_beside_a_clients_photo_nobody_is_known_to_have_run_alone(tmp_path: Path) -> None:
+    studio = Studio(tmp_path)
+    studio.drop("a.png")
+
+    def die(_: Photo) -> None:
+        raise Died("of the client's photo")
+
+    with pytest.raises(Died), studio.start(spoil=die, workers=HeldWorkers) as running:
+        running.run(until=lambda: bool(running.workers.started))
+        running.inbox.put(Asked("photo_begins", {"cost_bytes": 1}, Future()))
+        running.step()
+        running.workers.begin_next()
+    with studio.start(workers=HeldWorkers) as again:
+        again.run(until=lambda: bool(again.workers.started))
+        assert [(job.attempts, job.suspect) for job in again.workers.started] == [(0, True)]
 
 
 # -- what costs nothing ------------------------------------------------------------------------------------
