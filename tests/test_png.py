@@ -6,6 +6,7 @@ import io
 import shutil
 import struct
 import subprocess
+import sys
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +19,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
+from bshm_watchd.delivery.formats import encoding_bytes
 from bshm_watchd.delivery.png import encode_png
 from bshm_watchd.delivery.png_filters import AVERAGE, PAETH, SUB, UP, Filter, Filtered
 from bshm_watchd.metadata import Metadata
@@ -99,9 +101,27 @@ def test_every_value_of_any_picture_comes_back(height: int, width: int, channels
     assert_all_read(encode_png(array), array)
 
 
-def test_rows_longer_than_a_strip_come_back() -> None:
-    array = half(5, 200_000, 4)
+@pytest.mark.parametrize("height", [1, 2, 5])
+@pytest.mark.parametrize("channels", [0, 3, 4])
+@pytest.mark.parametrize("kind", [noise, smooth, half])
+def test_rows_longer_than_a_strip_come_back(height: int, channels: int, kind: type[noise]) -> None:
+    shape = (height, 300_001, channels) if channels else (height, 300_001)
+    array = kind(*shape)
     assert np.array_equal(by_pillow(encode_png(array)), array)
+
+
+@pytest.mark.parametrize("chosen", [UP, AVERAGE, PAETH])
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_a_row_filtered_in_parts_is_the_row_filtered_whole(chosen: Filter, channels: int) -> None:
+    array = noise(3, 200_001, channels)
+    filtered = Filtered(array, chosen)
+    whole = np.empty((3, filtered.row_bytes), np.uint8)
+    whole[:, 0] = SUB.number, chosen.number, chosen.number
+    flat = array.reshape(3, -1)
+    SUB.differences(flat[:1], flat[:1], channels, whole[:1, 1:])
+    chosen.differences(flat[1:], flat[:-1], channels, whole[1:, 1:])
+    assert np.array_equal(filtered.rows(0, 3), whole)
+    assert b"".join(strip.tobytes() for strip in filtered.strips(1, 3)) == whole[1:].tobytes()
 
 
 @pytest.mark.parametrize("rows_more", [-1, 0, 1])
@@ -188,6 +208,43 @@ def test_a_portrait_takes_no_more_than_1_15_times_what_zlib_level_6_takes(kind: 
     reference = io.BytesIO()
     Image.fromarray(array).save(reference, "PNG", compress_level=6)  # with a filter chosen for each row
     assert len(encode_png(array)) <= 1.15 * len(reference.getvalue())
+
+
+MEASURE = """
+import sys
+from pathlib import Path
+import cv2
+import numpy as np
+from bshm_watchd.delivery.png import encode_png
+
+def memory_bytes(line):
+    fields = dict(row.split(":", 1) for row in Path("/proc/self/status").read_text().splitlines())
+    return int(fields[line].split()[0]) * 1024
+
+height, width, channels, kind = int(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), sys.argv[4]
+encode_png(np.zeros((64, 64, channels), np.uint8))
+array = np.random.default_rng(1).integers(0, 256, (height, width, channels), np.uint8)
+if kind == "grey":
+    array[..., 1:3] = array[..., :1]
+if kind == "flat where sampled":
+    for top in np.linspace(0, height - 1, 8).astype(int):
+        array[max(0, top - 2) : top + 3] = 0
+Path("/proc/self/clear_refs").write_text("5")
+before = memory_bytes("VmRSS")
+content = encode_png(array)
+print(memory_bytes("VmHWM") - before)
+order = {3: cv2.COLOR_BGR2RGB, 4: cv2.COLOR_BGRA2RGBA}[channels]
+read = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
+assert np.array_equal(cv2.cvtColor(read, order), array)
+"""
+
+
+@pytest.mark.parametrize("kind", ["noise", "grey", "flat where sampled"])
+@pytest.mark.parametrize("shape", [(4000, 6000, 3), (400, 30_000, 4), (4, 900_000, 4), (2000, 3000, 4)])
+def test_no_picture_takes_more_memory_than_is_reckoned_with(shape: tuple[int, int, int], kind: str) -> None:
+    command = [sys.executable, "-c", MEASURE, *map(str, shape), kind]
+    peak_bytes = int(subprocess.run(command, capture_output=True, check=True).stdout)
+    assert peak_bytes <= encoding_bytes("png", *shape)
 
 
 def test_the_chunks_stand_in_the_order_that_the_specification_asks_for() -> None:

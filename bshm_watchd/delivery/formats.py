@@ -99,7 +99,7 @@ class _Format:
 
 
 _FORMATS: dict[FileFormat, _Format] = {
-    "png": _Format("PNG", _png, {1: 1.2, 3: 1.1, 4: 1.1}, (1 << 31) - 1),
+    "png": _Format("PNG", _png, {1: 1.2, 3: 1.2, 4: 1.2}, (1 << 31) - 1),
     "webp": _Format("WebP", _webp, {1: 34, 3: 9.5, 4: 6.5}, 16_383),  # libwebp's own working copies
     "tiff": _Format("TIFF", _tiff, {1: 1.2, 3: 1.1, 4: 1.1}, (1 << 31) - 1, max_bytes=4_000_000_000),
     "jpeg": _Format("JPEG", _jpeg, {3: 2.8}, 65_500, max_exif_bytes=65_527),  # at quality 100

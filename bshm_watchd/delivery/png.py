@@ -36,14 +36,18 @@ _ZLIB_HEAD = b"\x78\x01"  # a window of 32 KiB, the fastest level
 _CHUNK_BYTES = 1 << 20
 _FASTEST, _MEMORY_LEVEL = 2, 2  # ISA-L's level 2 takes level 1's time; more memory, longer blocks, larger results
 
+_BESIDE_BYTES = 32 << 20
+
 _SAMPLES, _SAMPLE_BYTES = 8, 24 << 10
-_MUCH_MISSED = 1.18  # ISA-L's bytes for one of libdeflate's level 2: 1.05 to 1.13 where colours differ
+_LITTLE_MISSED, _MUCH_MISSED = 1.08, 1.18  # ISA-L's bytes for one of libdeflate's level 2
+_SHARE_A_MISSED_BYTE = 4
 
 
 def encode_png(array: Bytes, metadata: Metadata = _NONE) -> bytearray:
     """A whole PNG file of uint8 pixels: height x width (grey), or height x width x 3 (RGB) or x 4 (straight RGBA).
 
-    Every value is kept, also colours under alpha 0. `metadata.pages` says nothing here.
+    Every value is kept, also colours under alpha 0. `metadata.pages` says nothing here. Takes as much
+    memory as the filtered rows, as much again up to 32 MiB, and what malloc wastes.
     """
     height, width = array.shape[:2]
     channels = array.shape[2] if array.ndim == 3 else 1
@@ -111,41 +115,65 @@ class _Route:
 def _route(array: Bytes) -> _Route:
     """The way that makes a sample of the rows smallest, prices considered.
 
-    Where three equal bytes stand side by side, as in grey pictures stored in colours, ISA-L and libdeflate's level 1
-    miss most of them, as they look for four: there level 2 does it all, and is as fast.
+    The more bytes ISA-L wastes on the sample, the more of the rows are libdeflate's. Where three equal bytes stand side
+    by side, as in grey pictures stored in colours, libdeflate's level 1 misses most of them too, as both look for four:
+    there level 2 does it all, and is as fast.
     """
     samples = {way: _sample(Filtered(array, way.filter)) for way in _WAYS}
     densities = {way: way.density(sample) for way, sample in samples.items()}
     way = min(_WAYS, key=lambda way: densities[way] * way.price)
     missed = densities[way] * samples[way].size / len(deflate.deflate_compress(samples[way], 2))
-    share, level = (1.0, 2) if missed > _MUCH_MISSED else (_share(densities[way], way), 1)
+    share, level = (1.0, 2) if missed > _MUCH_MISSED else (_share(densities[way], missed, way), 1)
     return _Route(Filtered(array, way.filter), way.window_bits, round(len(array) * (1 - share)), level)
 
 
 def _sample(filtered: Filtered) -> Bytes:
-    """Bands of filtered rows, evenly from top to bottom."""
-    rows = max(1, _SAMPLE_BYTES // filtered.row_bytes)
-    tops = np.unique(np.linspace(0, max(0, filtered.height - rows), _SAMPLES).astype(int))
-    return np.concatenate([filtered.rows(top, min(top + rows, filtered.height)) for top in tops])
+    """Bands of filtered rows, evenly from top to bottom; parts of rows that are too long, evenly from left to right."""
+    rows = min(filtered.height, max(1, _SAMPLE_BYTES // filtered.row_bytes))
+    columns = min(filtered.width, _SAMPLE_BYTES * filtered.width // filtered.row_bytes)
+    tops, lefts = (
+        np.linspace(0, whole - taken, _SAMPLES).astype(int).tolist()
+        for whole, taken in ((filtered.height, rows), (filtered.width, columns))
+    )
+    corners = dict.fromkeys(zip(tops, lefts, strict=True))
+    return np.concatenate([filtered.part(slice(top, top + rows), slice(left, left + columns)) for top, left in corners])
 
 
-def _share(density: float, way: _Way) -> float:
-    """libdeflate's share of the rows: none of a picture that is `dense`, all of one that is `sparse`."""
-    return min(1.0, max(0.0, (way.dense - density) / (way.dense - way.sparse)))
+def _share(density: float, missed: float, way: _Way) -> float:
+    """libdeflate's share of the rows: none of a picture that is `dense`, all of one that is `sparse`; see `_route`."""
+    by_density = (way.dense - density) / (way.dense - way.sparse)
+    return min(1.0, max(0.0, by_density) + _SHARE_A_MISSED_BYTE * max(0.0, missed - _LITTLE_MISSED))
 
 
 def _deflated(route: _Route) -> Iterator[bytes | bytearray]:
     """The zlib stream of the filtered rows, in pieces."""
-    filtered, checksum = route.filtered, 1
+    filtered, checksum, top, written = route.filtered, 1, 0, 0
     yield _ZLIB_HEAD
     compressor = isal_zlib.compressobj(_FASTEST, wbits=-route.window_bits, memLevel=_MEMORY_LEVEL)
-    for strip in filtered.strips(0, route.middle):
-        checksum = deflate.adler32(strip, checksum)
-        yield compressor.compress(strip)
+    while top < (bottom := _upper_end(route, top, written)):
+        for strip in filtered.strips(top, bottom):
+            checksum = deflate.adler32(strip, checksum)
+            piece = compressor.compress(strip)
+            written += len(piece)
+            yield piece
+        top = bottom
     yield compressor.flush(isal_zlib.Z_SYNC_FLUSH)  # a whole number of bytes, and more blocks to come
-    rest = filtered.rows(route.middle, filtered.height)
+    rest = filtered.rows(top, filtered.height)
     checksum = deflate.adler32(rest, checksum)
     deflated = deflate.deflate_compress(rest, route.level)
     del rest
     yield deflated
     yield struct.pack(">I", checksum)
+
+
+def _upper_end(route: _Route, top: int, written: int) -> int:
+    """How far ISA-L goes on, which has come to the row `top` with `written` bytes.
+
+    libdeflate needs the lower part twice, filtered and deflated, and that may turn out to be noise. So ISA-L, which
+    needs next to no memory, goes on below the middle until what is written and twice the rest are few enough.
+    """
+    if top < route.middle:
+        return route.middle
+    height, row_bytes = route.filtered.height, route.filtered.row_bytes
+    too_many = written + 2 * (height - top) * row_bytes - (height * row_bytes + _BESIDE_BYTES)
+    return min(height, top + max(0, -(-too_many // (2 * row_bytes))))

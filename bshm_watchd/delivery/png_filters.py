@@ -31,6 +31,10 @@ class Filtered:
         return int(self.array.shape[0])
 
     @property
+    def width(self) -> int:
+        return int(self.array.shape[1])
+
+    @property
     def row_bytes(self) -> int:
         """Of a filtered row, the filter's number in front."""
         return 1 + int(self.array[0].size)
@@ -40,30 +44,59 @@ class Filtered:
         return int(self.array[0, 0].size)
 
     def strips(self, top: int, bottom: int) -> Iterator[Bytes]:
-        """The rows from `top` to `bottom`, some at a time, in one buffer that is used again for the next."""
-        height = max(1, _CACHED_BYTES // self.row_bytes)
-        buffer = np.empty((min(height, bottom - top), self.row_bytes), np.uint8)
-        for start in range(top, bottom, height):
-            end = min(start + height, bottom)
-            yield self._into(buffer[: end - start], start)
+        """The rows from `top` to `bottom`, some at a time, in one buffer that is used again for the next.
+
+        A row longer than the buffer comes in parts, one after the other.
+        """
+        buffer = np.empty(_CACHED_BYTES + 1, np.uint8)
+        for rows, columns in self._blocks(top, bottom):
+            yield self._into(self._shaped(buffer, rows, columns), rows, columns)
 
     def rows(self, top: int, bottom: int) -> Bytes:
         """The rows from `top` to `bottom` in a new array."""
-        rows = np.empty((bottom - top, self.row_bytes), np.uint8)
-        height = max(1, _CACHED_BYTES // self.row_bytes)
-        for start in range(0, bottom - top, height):
-            self._into(rows[start : start + height], top + start)
-        return rows
+        whole = np.empty((bottom - top, self.row_bytes), np.uint8)
+        for rows, columns in self._blocks(top, bottom):
+            left = 1 + columns.start * self._step if columns.start else 0
+            self._into(whole[rows.start - top : rows.stop - top, left : 1 + columns.stop * self._step], rows, columns)
+        return whole
 
-    def _into(self, out: Bytes, top: int) -> Bytes:
-        """As many rows as `out` has, from `top` on."""
-        first = 1 if top == 0 else 0
-        above = top + first - 1
-        source = np.ascontiguousarray(self.array[above : top + len(out)]).reshape(top + len(out) - above, -1)
-        if first:
-            _filter(SUB, source[:1], source[:1], self._step, out[:1])
-        _filter(self.filter, source[1:], source[:-1], self._step, out[first:])
+    def part(self, rows: slice, columns: slice) -> Bytes:
+        """A new flat array of these pixels' filtered bytes; from column 0 on with the filters' numbers."""
+        buffer = np.empty((rows.stop - rows.start) * (1 + (columns.stop - columns.start) * self._step), np.uint8)
+        return self._into(self._shaped(buffer, rows, columns), rows, columns).reshape(-1)
+
+    def _blocks(self, top: int, bottom: int) -> Iterator[tuple[slice, slice]]:
+        """Rows and columns of what is filtered at a time: whole rows, or parts of a single one."""
+        height, width = max(1, _CACHED_BYTES // self.row_bytes), max(1, _CACHED_BYTES // self._step)
+        for start in range(top, bottom, height):
+            for left in range(0, self.width, width):
+                yield slice(start, min(start + height, bottom)), slice(left, min(left + width, self.width))
+
+    def _shaped(self, buffer: Bytes, rows: slice, columns: slice) -> Bytes:
+        height = rows.stop - rows.start
+        row_bytes = (columns.stop - columns.start) * self._step + (columns.start == 0)
+        return buffer[: height * row_bytes].reshape(height, row_bytes)
+
+    def _into(self, out: Bytes, rows: slice, columns: slice) -> Bytes:
+        """`out` filled; it has room for the filters' numbers where `columns` begin with the first."""
+        if columns.start == 0:
+            out[:, 0] = self.filter.number
+            if rows.start == 0:
+                out[0, 0] = SUB.number
+            self._differences(out[:, 1:], rows, columns)
+        else:
+            wider = np.empty((len(out), self._step + out.shape[1]), np.uint8)
+            self._differences(wider, rows, slice(columns.start - 1, columns.stop))
+            out[:] = wider[:, self._step :]
         return out
+
+    def _differences(self, out: Bytes, rows: slice, columns: slice) -> None:
+        """As if there were nothing to the left of `columns`."""
+        source = np.ascontiguousarray(self.array[max(0, rows.start - 1) : rows.stop, columns]).reshape(-1, out.shape[1])
+        if rows.start == 0:
+            SUB.differences(source[:1], source[:1], self._step, out[:1])
+            out = out[1:]
+        self.filter.differences(source[1:], source[:-1], self._step, out)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +105,6 @@ class Filter:
 
     number: int
     differences: Callable[[Bytes, Bytes, int, Bytes], None]
-
-
-def _filter(chosen: Filter, rows: Bytes, above: Bytes, step: int, out: Bytes) -> None:
-    out[:, 0] = chosen.number
-    chosen.differences(rows, above, step, out[:, 1:])
 
 
 def _sub(rows: Bytes, above: Bytes, step: int, out: Bytes) -> None:
