@@ -119,6 +119,7 @@ class Batcher:
     def _lane(self) -> None:
         while batch := self._next_batch():
             self._answer(batch)
+            del batch  # else an idle lane would keep its last photos in memory
 
     def _next_batch(self) -> list[_Ticket]:
         """Blocks until a batch is due; empty at the end."""

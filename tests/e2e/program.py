@@ -21,7 +21,7 @@ _LOOK_SECONDS = 0.05
 
 
 class Program:
-    """A configuration with one hot folder, and the commands run with it. Mattes are arithmetic unless said."""
+    """A configuration with one hot folder, and the commands run with it. Mattes are arithmetic, and so not reviewed, unless said."""
 
     def __init__(self, base: Path, *, bundle: str | None = None, state_dir: Path | None = None, **folder: Any) -> None:
         self.base = base
@@ -35,7 +35,7 @@ class Program:
             "state_dir": str(self.state_dir),
             "model": {"bundle": bundle or str(catalogue()["arithmetic"].directory)},
             "limits": {"min_free_mib": 0},
-            "hot_folders": [{"name": "portraits", "path": str(self.hot), **folder}],
+            "hot_folders": [{"name": "portraits", "path": str(self.hot), "review": bundle is not None, **folder}],
         }
         self.config.write_text(yaml.safe_dump(content), encoding="utf-8")
 

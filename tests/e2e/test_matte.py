@@ -51,7 +51,7 @@ def _descriptors(process: subprocess.Popen[bytes]) -> int:
 
 def test_a_directory_of_photos_is_made_by_the_daemon(program: Program, daemon: subprocess.Popen[bytes]) -> None:
     names = _photos(program, 30)
-    _matte(program, "shoot", "-o", "first/")  # each lane of the model keeps its last picture
+    _matte(program, "shoot", "-o", "first/")
     open_before = _descriptors(daemon)
     told = _matte(program, "shoot", "-o", "cut/", "--json")
     assert told.returncode == 0, told.stderr
