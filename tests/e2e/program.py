@@ -21,7 +21,7 @@ _LOOK_SECONDS = 0.05
 
 
 class Program:
-    """A configuration with one hot folder, and the commands run with it. Mattes are arithmetic, and so not reviewed, unless said."""
+    """A configuration with one hot folder, and the commands run with it. Mattes are arithmetic (no review) unless said."""
 
     def __init__(self, base: Path, *, bundle: str | None = None, state_dir: Path | None = None, **folder: Any) -> None:
         self.base = base
