@@ -21,7 +21,7 @@ _LOOK_SECONDS = 0.05
 
 
 class Program:
-    """A configuration with one hot folder, and the commands run with it. Mattes are arithmetic (no review) unless said."""
+    """A configuration with one hot folder, and the commands run with it. Arithmetic mattes, unless said."""
 
     def __init__(self, base: Path, *, bundle: str | None = None, state_dir: Path | None = None, **folder: Any) -> None:
         self.base = base
