@@ -35,7 +35,7 @@ def open_in_process(model: ModelSettings, batch: BatchSettings, limits: Limits, 
     from bshm_watchd.matting.batcher import Batcher
     from bshm_watchd.matting.bundle import find_bundle
     from bshm_watchd.matting.decoder import ChildDecoder
-    from bshm_watchd.matting.runtime import make_runtime
+    from bshm_watchd.matting.runtimes import make_runtime
 
     cores = len(os.sched_getaffinity(0))
     bundle = find_bundle(model.bundle, state_dir)

@@ -51,7 +51,7 @@ def open_daemon(settings: Settings, once: Once | None = None) -> Iterator[Daemon
     from bshm_watchd.matting.batcher import Batcher
     from bshm_watchd.matting.bundle import find_bundle
     from bshm_watchd.matting.decoder import ChildDecoder
-    from bshm_watchd.matting.runtime import make_runtime
+    from bshm_watchd.matting.runtimes import make_runtime
     from bshm_watchd.matting.told import computed
 
     clock, inbox, cores = SystemClock(), Inbox(), len(os.sched_getaffinity(0))

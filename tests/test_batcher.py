@@ -17,7 +17,8 @@ from bshm_watchd.matting.batcher import Batcher, BatcherClosed, due
 from bshm_watchd.matting.bundle import Bundle
 from bshm_watchd.matting.edge_pass import EdgePass
 from bshm_watchd.matting.photo import Photo
-from bshm_watchd.matting.runtime import MattingFailed, Runtime, make_runtime
+from bshm_watchd.matting.runtime import MattingFailed, Runtime
+from bshm_watchd.matting.runtimes import make_runtime
 from tests.support.clock import FakeClock
 from tests.support.runtimes import ScriptedRuntime, arithmetic_bundle, green
 

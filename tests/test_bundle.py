@@ -11,7 +11,7 @@ from bshm_watchd.config import ModelSettings
 from bshm_watchd.errors import ConfigError
 from bshm_watchd.matting.bundle import Bundle, find_bundle, read_bundle
 from bshm_watchd.matting.manifest import FittedSize, FixedSize
-from bshm_watchd.matting.runtime import make_runtime
+from bshm_watchd.matting.runtimes import make_runtime
 
 MANIFEST = """\
 name: small

@@ -12,7 +12,8 @@ from bshm_watchd.config import ModelSettings
 from bshm_watchd.errors import RuntimeBroken
 from bshm_watchd.matting.fused_runtime import FusedRuntime, Part
 from bshm_watchd.matting.fusion_rule import FusionRule
-from bshm_watchd.matting.runtime import MattingFailed, make_runtime
+from bshm_watchd.matting.runtime import MattingFailed
+from bshm_watchd.matting.runtimes import make_runtime
 from tests.support.runtimes import ScriptedRuntime, green, portrait_bundle
 
 if TYPE_CHECKING:

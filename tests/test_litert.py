@@ -17,7 +17,7 @@ from bshm_watchd.matting.check import read_picture
 from bshm_watchd.matting.litert_runtime import LiteRtRuntime
 from bshm_watchd.matting.manifest import TfliteModel
 from bshm_watchd.matting.photo import Photo
-from bshm_watchd.matting.runtime import make_runtime
+from bshm_watchd.matting.runtimes import make_runtime
 from tests.support.runtimes import selfie_bundle
 
 

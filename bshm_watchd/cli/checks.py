@@ -27,7 +27,7 @@ from bshm_watchd.intake.file_systems import file_system
 from bshm_watchd.jobs import Place, Plan
 from bshm_watchd.matting.bundle import find_bundle
 from bshm_watchd.matting.decoder import ChildDecoder
-from bshm_watchd.matting.runtime import make_runtime
+from bshm_watchd.matting.runtimes import make_runtime
 from bshm_watchd.ops.asking import SOCKET_NAME, ControlError, NotRunning, ask
 from bshm_watchd.output_settings import OutputSettings
 

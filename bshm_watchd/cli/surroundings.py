@@ -18,7 +18,7 @@ from bshm_watchd.config import Settings, default_state_dir
 from bshm_watchd.errors import ConfigError
 from bshm_watchd.intake.file_systems import file_system
 from bshm_watchd.matting.bundle import find_bundle
-from bshm_watchd.matting.runtime import make_runtime
+from bshm_watchd.matting.runtimes import make_runtime
 from bshm_watchd.matting.told import computed
 
 _DISTRIBUTION = "bshm-watchd"

@@ -13,7 +13,7 @@ from bshm_watchd.errors import ConfigError, WatchdError
 from bshm_watchd.matting.batcher import Batcher
 from bshm_watchd.matting.decoding import Refused, decode_picture
 from bshm_watchd.matting.photo import Photo
-from bshm_watchd.matting.runtime import make_runtime
+from bshm_watchd.matting.runtimes import make_runtime
 
 if TYPE_CHECKING:
     from bshm_watchd.config import ModelSettings

@@ -11,7 +11,8 @@ import pytest
 from bshm_watchd.config import ModelSettings
 from bshm_watchd.errors import RuntimeBroken
 from bshm_watchd.matting.bundle import Bundle
-from bshm_watchd.matting.runtime import Runtime, make_runtime
+from bshm_watchd.matting.runtime import Runtime
+from bshm_watchd.matting.runtimes import make_runtime
 from bshm_watchd.matting.scaling import shrunk
 from tests.support.astronaut import astronaut
 from tests.support.runtimes import arithmetic_bundle, portrait_bundle, selfie_bundle, u2netp_bundle

@@ -20,7 +20,7 @@ from bshm_watchd.matting.batcher import Batcher
 from bshm_watchd.matting.bundle import Bundle
 from bshm_watchd.matting.fetch import fetch
 from bshm_watchd.matting.photo import Photo
-from bshm_watchd.matting.runtime import make_runtime
+from bshm_watchd.matting.runtimes import make_runtime
 from tests.quality.pack import Alpha, Pixels
 
 _WORKER = Path(__file__).with_name("rembg_side.py")
