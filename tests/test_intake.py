@@ -70,7 +70,7 @@ def test_a_truncated_photo_is_rejected_a_minute_after_its_last_change(make: Make
     folder.look(after=11)
     [offer] = folder.take()
     assert offer.rejection is not None and offer.rejection.reason == "incomplete"
-    assert "copy it here again" in offer.rejection.what_to_do
+    assert "copy it again" in offer.rejection.what_to_do
 
 
 def test_a_photo_held_open_by_a_writer_is_not_offered(make: Make) -> None:

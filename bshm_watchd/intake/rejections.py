@@ -30,7 +30,7 @@ def too_many_bytes(size_bytes: int, limits: Limits) -> Problem | None:
     if size_bytes <= limits.max_file_bytes:
         return None
     message = f"the file has {size_bytes >> 20} MiB, more than the {limits.max_file_mib} MiB allowed here"
-    return Problem("too_large", message, "drop a smaller export, or have limits.max_file_mib raised")
+    return Problem("too_large", message, "use a smaller export, or have limits.max_file_mib raised")
 
 
 def too_much_memory(width: int, height: int, cost_bytes: int, limits: Limits) -> Problem:
@@ -48,9 +48,9 @@ def by_structure(found: Inspection, limits: Limits) -> Problem | None:
         message = f"it is named like a photo, but its content is not {_KNOWN}"
         return Problem("not_a_photo", message, f"open it in a picture program and export it as {_KNOWN}")
     if found.verdict is Verdict.INCOMPLETE:
-        return Problem("incomplete", _INCOMPLETE[found.blank], "copy it here again from the camera or the card")
+        return Problem("incomplete", _INCOMPLETE[found.blank], "copy it again from the camera or the card")
     if found.pixels > limits.max_pixels:
         size = f"{found.width} x {found.height} pixels"
         message = f"the photo has {size}, more than the {limits.max_pixels / 1e6:g} megapixels allowed here"
-        return Problem("too_large", message, "drop a smaller export, or have limits.max_pixels raised")
+        return Problem("too_large", message, "use a smaller export, or have limits.max_pixels raised")
     return None

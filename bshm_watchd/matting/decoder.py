@@ -166,7 +166,7 @@ _REJECTIONS = {
     ),
     "too_large": (
         "The photo has {size}; at most {limit} are allowed.",
-        "Save a smaller copy and drop that, or ask your administrator to raise limits.max_pixels.",
+        "Save a smaller copy and use that, or ask your administrator to raise limits.max_pixels.",
     ),
     "not_a_photo": (
         "The file is not a photo of a known kind ({detail}), whatever its name says.",
@@ -174,7 +174,7 @@ _REJECTIONS = {
     ),
     "unsupported": (
         "The photo is stored in a way that cannot be read here ({detail}).",
-        "Open it in an image editor, save it as a JPEG, a PNG or a TIFF of 8 bits, and drop that.",
+        "Open it in an image editor, save it as a JPEG, a PNG or a TIFF of 8 bits, and use that.",
     ),
 }
 
