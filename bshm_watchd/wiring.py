@@ -37,7 +37,6 @@ from bshm_watchd.threads import FolderThread, WorkerThreads
 if TYPE_CHECKING:
     from bshm_watchd.delivery.render import Renderer
     from bshm_watchd.matting.batcher import Batcher
-    from bshm_watchd.matting.bundle import Bundle
     from bshm_watchd.matting.decoder import Decoder
     from bshm_watchd.matting.runtime import Runtime
 
@@ -60,13 +59,14 @@ def open_daemon(settings: Settings, once: Once | None = None) -> Iterator[Daemon
         stack.enter_context(only_instance(settings.state_dir))
         bundle = find_bundle(settings.model.bundle, settings.state_dir)
         runtime = make_runtime(bundle, settings.model)
+        device = computed(bundle, settings.model)
         batcher = Batcher(runtime, bundle, settings.batch.max_size, settings.batch.max_wait_ms / 1000)
         journal = stack.enter_context(Journal(settings.state_dir / JOURNAL_NAME, clock))
         os.umask(0o077)  # what is meant for others gets its mode explicitly; our own files are nobody else's
         ignore_lease_signals()
         decoder = ChildDecoder(cores, settings.limits.max_pixels, settings.limits.decode_seconds)
         stack.enter_context(decoder)
-        stack.enter_context(_loading(batcher, runtime, bundle, settings.batch.max_size, inbox))
+        stack.enter_context(_loading(batcher, runtime, device, settings.batch.max_size, inbox))
 
         disks = {folder.name: WatchedDisk(Disk(), clock) for folder in settings.hot_folders}
         trees = {f.name: HotFolder(disks[f.name], f, settings.state_dir) for f in settings.hot_folders}
@@ -77,7 +77,7 @@ def open_daemon(settings: Settings, once: Once | None = None) -> Iterator[Daemon
         renderer = _renderer(decoder, settings)
         pipeline = Pipeline(trees, decoder, batcher, renderer, journal, us, clock, settings.limits.max_attempts)
         schedule = _schedule(states, pipeline, inbox, settings, clock)
-        answers = Answers(bundle.manifest.name, computed(bundle, settings.model), clock.wall())
+        answers = Answers(bundle.manifest.name, device, clock.wall())
         seams = Seams(us.incarnation, inbox, clock, journal, lambda name: disks[name].oldest_call(), answers.answer)
         daemon = Daemon(states, schedule, seams, settings.limits.max_attempts, 2 * cores, once)
         photos = Photos(one_photo_maker(decoder, batcher, settings.limits, clock), inbox.put)
@@ -90,7 +90,7 @@ def open_daemon(settings: Settings, once: Once | None = None) -> Iterator[Daemon
 
 
 @contextlib.contextmanager
-def _loading(batcher: Batcher, runtime: Runtime, bundle: Bundle, max_size: int, inbox: Inbox) -> Iterator[None]:
+def _loading(batcher: Batcher, runtime: Runtime, device: str, max_size: int, inbox: Inbox) -> Iterator[None]:
     """Load and warm up the model beside everything else that a start does; it is closed on the way out."""
     started = threading.Event()
 
@@ -98,7 +98,7 @@ def _loading(batcher: Batcher, runtime: Runtime, bundle: Bundle, max_size: int, 
         try:
             batcher.__enter__()
             started.set()
-            logs.info("model ready", bundle=bundle.manifest.name, runtime=runtime)
+            logs.info("model ready", device=device)
             inbox.put(ModelReady(runtime.streams * min(max_size, runtime.max_batch)))
         except Exception as error:  # noqa: BLE001  carried to the main thread, which ends the program
             inbox.put(ModelFailed(error))
