@@ -30,14 +30,14 @@ from bshm_watchd.jobs import CostOf, Problem
 from bshm_watchd.matting.decoder import Decoder
 from bshm_watchd.matting.photo import Photo
 from bshm_watchd.output_settings import OutputSettings
-from bshm_watchd.pipeline import Matter
+from bshm_watchd.pipeline import Matter, Render
 
 if TYPE_CHECKING:
+    from bshm_watchd.delivery.formats import Content
     from bshm_watchd.matting.photo import Pixels
 
 GoOn = Callable[[], None]
-Content = bytes | bytearray | memoryview
-RenderOn = Callable[[Photo | None], Callable[[OutputSettings, Matted], Content]]
+RenderOn = Callable[[Photo | None], Render]
 
 _NOT_MADE = "attempts_used_up"  # the word that sidecars have for it
 _TRY_AGAIN = "try it again; if it fails again, open the photo in a picture program and save it anew"

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
-import subprocess
-import sys
-import termios
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +15,7 @@ from bshm_watchd.journal import JOURNAL_NAME, Journal
 from tests.support.asked import WALL, Configured, a_daemon, configured, finished_job, typed, write_journal
 from tests.support.clock import FakeClock
 from tests.support.studio import png
+from tests.support.terminal import on_a_terminal
 
 DONE = finished_job("anna.jpg")
 REJECTED = finished_job("half.jpg", State.REJECTED, reason="incomplete", wall=WALL + 10)
@@ -73,25 +70,9 @@ def test_list_shows_what_a_person_needs(studio: Configured) -> None:
 def test_an_id_is_never_folded(studio: Configured) -> None:
     """On a terminal of 80 columns; a photo's name is."""
     write_journal(studio.state_dir, finished_job("a long name of a photo indeed " * 3 + ".jpg", wall=WALL + 30))
-    output = on_a_terminal("jobs", "list")
+    output = on_a_terminal("-m", "bshm_watchd.cli.main", "jobs", "list")
     assert [line.split()[0] for line in output.splitlines() if FAILED.id in line] == [FAILED.id]
     assert max(map(len, output.splitlines())) <= 80
-
-
-def on_a_terminal(*arguments: str) -> str:
-    """What a command prints where standard output is a terminal of 80 columns."""
-    ours, theirs = os.openpty()
-    termios.tcsetwinsize(theirs, (40, 80))
-    command = [sys.executable, "-m", "bshm_watchd.cli.main", *arguments]
-    process = subprocess.Popen(command, stdout=theirs, env={**os.environ, "TERM": "dumb"})
-    os.close(theirs)
-    output = b""
-    with contextlib.suppress(OSError):  # how a terminal says that nobody is at its other end
-        while block := os.read(ours, 4096):
-            output += block
-    os.close(ours)
-    assert process.wait(30) == 0
-    return output.decode()
 
 
 def test_list_says_how_to_see_older_ones(studio: Configured) -> None:

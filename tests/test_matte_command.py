@@ -8,7 +8,6 @@ import resource
 import socket
 import stat
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
@@ -16,6 +15,7 @@ import pytest
 
 from bshm_watchd.cli.matte_files import write_result
 from tests.support.asked import Configured, Told, configured, typed
+from tests.support.matte import matted, names, photo
 from tests.support.photos import green_of, pixels_of
 from tests.support.studio import cutout_of, png
 
@@ -26,23 +26,6 @@ def studio(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Configured:
     assert typed("model", "fetch", "arithmetic").code == 0
     monkeypatch.chdir(tmp_path)
     return studio
-
-
-def photo(name: str, serial: int = 1) -> Path:
-    path = Path(name)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(png(serial, 30, 40))
-    return path
-
-
-def matted(*words: str) -> dict[str, Any]:
-    told = typed("matte", *words, "--json")
-    assert told.code == 0, told.err
-    return dict(json.loads(told.out))
-
-
-def names(directory: str) -> list[str]:
-    return sorted(path.name for path in Path(directory).iterdir())
 
 
 # -- results -----------------------------------------------------------------------------------------------

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import signal
 import subprocess
 import sys
-import termios
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -22,8 +20,10 @@ from bshm_watchd.ops.asking import SOCKET_NAME, Busy, ControlError
 from bshm_watchd.ops.control import ControlLimits
 from bshm_watchd.output_settings import output_of
 from tests.support.asked import Configured, configured, typed
+from tests.support.matte import matted, names, photo
 from tests.support.photos import a_maker, granting, green_of, opened, pixels_of, serving
 from tests.support.studio import cutout_of, png
+from tests.support.terminal import on_a_terminal
 
 
 @pytest.fixture
@@ -32,23 +32,6 @@ def studio(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Configured:
     assert typed("model", "fetch", "arithmetic").code == 0
     monkeypatch.chdir(tmp_path)
     return studio
-
-
-def photo(name: str, serial: int = 1) -> Path:
-    path = Path(name)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(png(serial, 30, 40))
-    return path
-
-
-def matted(*words: str) -> dict[str, Any]:
-    told = typed("matte", *words, "--json")
-    assert told.code == 0, told.err
-    return dict(json.loads(told.out))
-
-
-def names(directory: str) -> list[str]:
-    return sorted(path.name for path in Path(directory).iterdir())
 
 
 # -- standard input and output -----------------------------------------------------------------------------
@@ -259,18 +242,9 @@ def test_asking_a_daemon_needs_no_codec_and_no_model() -> None:
 
 
 def test_a_complaint_above_the_bar_is_not_folded() -> None:
-    ours, theirs = os.openpty()
-    termios.tcsetwinsize(theirs, (40, 80))
     code = (
         "from bshm_watchd.cli.matte_crew import shown_course; from bshm_watchd.cli.console import complain\n"
         "with shown_course(5): complain('word ' * 30 + 'end')"
     )
-    process = subprocess.Popen([sys.executable, "-c", code], stderr=theirs, env={**os.environ, "TERM": "xterm"})
-    os.close(theirs)
-    output = b""
-    with contextlib.suppress(OSError):  # how a terminal says that nobody is at its other end
-        while block := os.read(ours, 4096):
-            output += block
-    os.close(ours)
-    assert process.wait(30) == 0
-    assert b"word " * 30 + b"end" in output
+    output = on_a_terminal("-c", code, stream="stderr", kind="xterm")
+    assert "word " * 30 + "end" in output

@@ -24,6 +24,7 @@ from tests.support.photos import (
     answer_to,
     content_of,
     green_of,
+    made,
     opened,
     pixels_of,
     serving,
@@ -47,12 +48,6 @@ def photo(tmp_path: Path) -> Path:
 def running(path: Path) -> Iterator[Path]:
     with serving(path, a_maker()):
         yield path
-
-
-def made(path: Path, photo: Path, **arguments: Any) -> tuple[dict[str, Any], bytes]:
-    with opened(photo) as fd:
-        facts, result_fd = ask_for_photo(path, arguments, [fd])
-    return facts, content_of(result_fd)
 
 
 # -- what comes back ---------------------------------------------------------------------------------------

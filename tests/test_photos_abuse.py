@@ -18,7 +18,7 @@ import pytest
 from bshm_watchd.errors import PlaceUnavailable, ProgramEnding, RuntimeBroken
 from bshm_watchd.events import Asked, Event, ModelFailed
 from bshm_watchd.matting.photo import Photo
-from bshm_watchd.ops.asking import Busy, ControlError, ask, ask_for_photo
+from bshm_watchd.ops.asking import Busy, ControlError, ask
 from bshm_watchd.ops.control import ControlLimits
 from tests.support.clients import connected
 from tests.support.photos import (
@@ -27,6 +27,7 @@ from tests.support.photos import (
     answer_to,
     content_of,
     granting,
+    made,
     open_descriptors,
     opened,
     sent_with,
@@ -53,12 +54,6 @@ def photo(tmp_path: Path) -> Path:
 def running(path: Path) -> Iterator[Path]:
     with serving(path, a_maker()):
         yield path
-
-
-def made(path: Path, photo: Path, **arguments: Any) -> tuple[dict[str, Any], bytes]:
-    with opened(photo) as fd:
-        facts, result_fd = ask_for_photo(path, arguments, [fd])
-    return facts, content_of(result_fd)
 
 
 # -- when the daemon can't -------------------------------------------------------------------------------

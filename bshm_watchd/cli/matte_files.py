@@ -20,7 +20,7 @@ from bshm_watchd.logs import shown
 if TYPE_CHECKING:
     import mmap
 
-    from bshm_watchd.one_photo import Content
+    from bshm_watchd.delivery.formats import Content
 
 STANDARD = "-"  # standard input, or output
 _STANDARD_STEM = "stdin"

@@ -17,8 +17,8 @@ from bshm_watchd.ops.asking import EXIT_TRY_AGAIN, SOCKET_NAME, Busy, ControlErr
 from bshm_watchd.output_settings import OutputSettings
 
 if TYPE_CHECKING:
+    from bshm_watchd.delivery.formats import Content
     from bshm_watchd.in_process import InProcess
-    from bshm_watchd.one_photo import Content
 
 _FEWEST_AT_ONCE, _MOST_AT_ONCE = 4, 8
 _SHORTEST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.1, 2.0

@@ -37,12 +37,6 @@ def alpha_of(values: Values, span: Literal["unit", "stretched"]) -> Alpha | Matt
         return MattingFailed("the model answered with values that are no numbers")
     if span == "unit":
         return np.asarray(np.round(np.clip(values, 0, 1) * 255), np.uint8)
-    return stretched(values)
-
-
-def stretched(values: Values) -> Alpha:
-    """Finite values of any range to 0..255. A flat answer means nobody was found: alpha 0 everywhere."""
-    low, high = float(values.min()), float(values.max())
-    if high == low:
+    if high == low:  # a flat answer means that nobody was found
         return np.zeros(values.shape, np.uint8)
     return ((values - low) / (high - low) * 255).astype(np.uint8)

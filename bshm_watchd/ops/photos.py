@@ -12,17 +12,20 @@ import os
 import stat
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
 from bshm_watchd.errors import PlaceUnavailable, ProgramEnding, RuntimeBroken, WatchdError
 from bshm_watchd.events import Asked, Event, ModelFailed
-from bshm_watchd.one_photo import Content, OnePhoto, facts_as_json
+from bshm_watchd.one_photo import OnePhoto, facts_as_json
 from bshm_watchd.ops.asking import EXIT_BROKEN, EXIT_TRY_AGAIN, EXIT_USAGE, ControlError, exit_code_of
 from bshm_watchd.ops.history import Arguments
 from bshm_watchd.ops.requests import Client
 from bshm_watchd.output_settings import FileFormat, OutputKind, OutputSettings, output_of
+
+if TYPE_CHECKING:
+    from bshm_watchd.delivery.formats import Content
 
 _SEALS = fcntl.F_SEAL_WRITE | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
 

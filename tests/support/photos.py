@@ -21,7 +21,7 @@ from bshm_watchd.journal import Journal
 from bshm_watchd.matting.decoder import Decoder
 from bshm_watchd.matting.photo import Photo
 from bshm_watchd.one_photo import OnePhoto, one_photo_maker
-from bshm_watchd.ops.asking import send_line
+from bshm_watchd.ops.asking import ask_for_photo, send_line
 from bshm_watchd.ops.control import ControlLimits, ControlServer
 from bshm_watchd.ops.photos import Photos
 from tests.support.asked import main_thread
@@ -123,6 +123,13 @@ def content_of(fd: int) -> bytes:
         return os.pread(fd, os.fstat(fd).st_size, 0)
     finally:
         os.close(fd)
+
+
+def made(path: Path, photo: Path, **arguments: Any) -> tuple[dict[str, Any], bytes]:
+    """What is told of the photo, and the finished file."""
+    with opened(photo) as fd:
+        facts, result_fd = ask_for_photo(path, arguments, [fd])
+    return facts, content_of(result_fd)
 
 
 def green_of(content: bytes) -> Any:
