@@ -7,7 +7,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 # What some tests run, by the Debian package that brings it; where it can't be had those tests say why they skip.
-DEBIAN_PACKAGES := acl pngcheck
+DEBIAN_PACKAGES := acl attr bindfs faketime fuse3 pngcheck strace
+# What the virtual machine runs, and what it mounts there.
+VM_PACKAGES := busybox-static cifs-utils cpio dmsetup e2fsprogs linux-image-amd64 nfs-common nfs-kernel-server \
+  qemu-system-x86 samba smbclient
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
@@ -24,7 +27,7 @@ demo: $(INSTALLED)  ## run the daemon on a few portraits; make demo PHOTOS=DIR t
 
 .PHONY: test
 test: $(INSTALLED) debian  ## every test but the long random runs
-	@$(BIN)/pytest -m "not soak"
+	@$(BIN)/pytest -m "not soak and not vm"
 
 .PHONY: check
 check: $(INSTALLED)  ## style, types, layers, sizes and the quick tests
@@ -33,7 +36,20 @@ check: $(INSTALLED)  ## style, types, layers, sizes and the quick tests
 	@$(BIN)/mypy --no-error-summary
 	@$(BIN)/lint-imports --no-logo
 	@$(BIN)/python tests/check_sizes.py
-	@$(BIN)/pytest -m "not e2e and not slow and not soak"
+	@$(BIN)/pytest -m "not e2e and not slow and not soak and not vm"
+
+.PHONY: faults
+faults: $(INSTALLED) debian  ## prove the contracts under faults: one line a contract, with counts
+	@$(BIN)/pytest -m "contract and not soak and not vm" --contracts
+
+.PHONY: vm
+vm: $(INSTALLED) debian  ## real shares and real power cuts, in a virtual machine
+	@bash .ci/debian-packages $(VM_PACKAGES)
+	@$(BIN)/pytest -m vm --contracts
+
+.PHONY: mutants
+mutants: $(INSTALLED)  ## break each contract on purpose and see its test fail
+	@$(BIN)/python -m tests.mutants
 
 .PHONY: quality
 quality: $(INSTALLED)  ## the table of mattes against rembg; PACK=DIR has photos, mattes, backgrounds

@@ -1,14 +1,20 @@
-"""Fixtures for all tests."""
+"""Fixtures for all tests, and the line a contract that `--contracts` prints."""
 
 from __future__ import annotations
 
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
+
+from tests.support.contracts import CONTRACTS, Evidence, Proofs
+
+_COUNTS = pytest.StashKey[Counter[str]]()
+_PROOFS = pytest.StashKey[Proofs]()
 
 
 @pytest.fixture
@@ -19,3 +25,48 @@ def fast_path() -> Iterator[Path]:
     path = Path(tempfile.mkdtemp(prefix="bshm-watchd-", dir=base))
     yield path
     shutil.rmtree(path)
+
+
+@pytest.fixture
+def evidence(request: pytest.FixtureRequest) -> Evidence:
+    """Adds to what this test's contracts went through: `evidence(points_killed=212)`."""
+    counts = request.node.stash.setdefault(_COUNTS, Counter())
+
+    def add(**found: int) -> None:
+        counts.update(found)
+
+    return add
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--contracts", action="store_true", help="print one line for each contract that was tested")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[_PROOFS] = Proofs()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        unknown = _contracts(item) - CONTRACTS.keys()
+        if unknown:
+            raise pytest.UsageError(f"{item.nodeid} names contracts that do not exist: {sorted(unknown)}")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    if report.when == "call" or not report.passed:
+        item.config.stash[_PROOFS].add(_contracts(item), report.outcome, item.stash.get(_COUNTS, Counter()))
+    return report
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    if config.getoption("--contracts"):
+        terminalreporter.section("contracts")
+        for line in config.stash[_PROOFS].lines():
+            terminalreporter.write_line(line)
+
+
+def _contracts(item: pytest.Item) -> set[str]:
+    return {name for marker in item.iter_markers("contract") for name in marker.args}

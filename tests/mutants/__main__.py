@@ -1,0 +1,87 @@
+"""Break each contract on purpose and see its test fail: `make mutants`, or `python -m tests.mutants [NAME ...]`.
+
+Each break is made in a copy of the project. One line a break; exit 1 when a test did not see its break.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from importlib import import_module
+from pathlib import Path
+from pkgutil import iter_modules
+
+import tests.mutants
+from tests.mutants.mutant import Mutant
+from tests.support.contracts import CONTRACTS
+
+_ROOT = Path(__file__).resolve().parents[2]
+_COPIED = ("bshm_watchd", "tests", "config", "docs", "systemd", "pyproject.toml", "README.md")
+_FAILED = 1  # pytest's exit code where tests failed; any other says that none could
+_SECONDS = 300
+
+
+def mutants() -> list[Mutant]:
+    """All of them, in the contracts' order."""
+    modules = [import_module(f"tests.mutants.{found.name}") for found in iter_modules(tests.mutants.__path__)]
+    found = [mutant for module in modules for mutant in getattr(module, "MUTANTS", ())]
+    return sorted(found, key=lambda mutant: list(CONTRACTS).index(mutant.contract))
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.mutants", description=__doc__)
+    parser.add_argument("contracts", nargs="*", metavar="NAME", help="only the breaks of these contracts")
+    wanted = parser.parse_args().contracts
+    chosen = [mutant for mutant in mutants() if not wanted or mutant.contract in wanted]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        seen = list(map(_say, chosen, pool.map(_is_seen, chosen)))
+    print(f"{sum(seen)} of {len(chosen)} breaks were seen")
+    return 0 if all(seen) else 1
+
+
+def _say(mutant: Mutant, seen: bool) -> bool:
+    print(f"{'seen' if seen else 'NOT SEEN':8} {mutant.contract:4} {mutant.what}  ({mutant.test})", flush=True)
+    return seen
+
+
+def _is_seen(mutant: Mutant) -> bool:
+    with _broken(mutant) as copy:
+        command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", mutant.test]
+        environment = os.environ | {"PYTHONPATH": copy, "PYTHONDONTWRITEBYTECODE": "1"}
+        try:
+            ended = subprocess.run(command, cwd=copy, env=environment, capture_output=True, timeout=_SECONDS)
+        except subprocess.TimeoutExpired:
+            return True  # it hangs: whoever waits for the test sees that, too
+        return ended.returncode == _FAILED
+
+
+@contextlib.contextmanager
+def _broken(mutant: Mutant) -> Iterator[str]:
+    """A copy of the project with the break made. Raises `ValueError` where the break no longer fits the file."""
+    with tempfile.TemporaryDirectory(prefix="bshm-watchd-mutant-", ignore_cleanup_errors=True) as base:
+        for name in _COPIED:
+            _copy(_ROOT / name, Path(base) / name)
+        path = Path(base) / mutant.path
+        text = path.read_text(encoding="utf-8")
+        if text.count(mutant.old) != 1:
+            raise ValueError(f"{mutant.path} has {mutant.old!r} {text.count(mutant.old)} times, not once")
+        path.write_text(text.replace(mutant.old, mutant.new), encoding="utf-8")
+        yield base
+
+
+def _copy(source: Path, target: Path) -> None:
+    if source.is_dir():
+        shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"), symlinks=True)
+    elif source.exists():
+        shutil.copy2(source, target)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
