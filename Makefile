@@ -2,6 +2,7 @@
 
 PYTHON ?= python3
 PHOTOS ?=
+MINUTES ?= 10
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -46,6 +47,10 @@ faults: $(INSTALLED) debian  ## prove the contracts under faults: one line a con
 vm: $(INSTALLED) debian  ## real shares and real power cuts, in a virtual machine
 	@bash .ci/debian-packages $(VM_PACKAGES)
 	@$(BIN)/pytest -m vm --contracts
+
+.PHONY: soak
+soak: $(INSTALLED) debian  ## random drops, faults, kills and reloads; make soak MINUTES=120 for the long one
+	@BSHM_WATCHD_SOAK_MINUTES=$(MINUTES) $(BIN)/pytest -m soak -s --contracts
 
 .PHONY: mutants
 mutants: $(INSTALLED)  ## break each contract on purpose and see its test fail

@@ -28,14 +28,19 @@ _OUTPUTS: dict[str, Callable[[bytes], NDArray[np.uint8]]] = {
 def check(studio: Studio) -> None:
     """After a healthy run to its end: nothing lost, nothing doubled, nothing half, nothing left lying about."""
     for tree in studio.trees.values():
-        each_original_is_in_one_place(tree)
-        _each_filed_original_has_its_own_name(tree)
-        _each_trouble_has_its_sidecar_and_no_other_is_there(tree)
-        _each_result_is_whole_and_of_one_original(tree)
-        _modes_are_the_folders(tree)
-        _no_temporaries(tree)
+        check_tree(tree)
     _the_journal_tells_what_is_there(studio)
     _a_second_run_changes_nothing(studio)
+
+
+def check_tree(tree: HotTree) -> None:
+    """All that a hot folder shows by itself, once everything in it is worked off."""
+    each_original_is_in_one_place(tree)
+    _each_filed_original_has_its_own_name(tree)
+    _each_trouble_has_its_sidecar_and_no_other_is_there(tree)
+    _each_result_is_whole_and_of_one_original(tree)
+    _modes_are_the_folders(tree)
+    _no_temporaries(tree)
 
 
 def each_original_is_in_one_place(tree: HotTree) -> None:
