@@ -57,7 +57,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     report = yield
     if report.when == "call" or not report.passed:
-        item.config.stash[_PROOFS].add(_contracts(item), report.outcome, item.stash.get(_COUNTS, Counter()))
+        for name in _contracts(item):
+            item.config.stash[_PROOFS].add(name, report.outcome, item.stash.get(_COUNTS, {}))
     return report
 
 

@@ -7,7 +7,7 @@ A test names its contracts with `@pytest.mark.contract("P1", "D2")`. What it wen
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 CONTRACTS: dict[str, str] = {
@@ -79,11 +79,10 @@ class Proofs:
     def __init__(self) -> None:
         self._proofs: dict[str, Proof] = {}
 
-    def add(self, names: Iterable[str], outcome: str, counts: Counter[str]) -> None:
-        for name in names:
-            proof = self._proofs.setdefault(name, Proof())
-            setattr(proof, outcome, getattr(proof, outcome) + 1)
-            proof.counts.update(counts)
+    def add(self, name: str, outcome: str, counts: Mapping[str, int]) -> None:
+        proof = self._proofs.setdefault(name, Proof())
+        setattr(proof, outcome, getattr(proof, outcome) + 1)
+        proof.counts.update(counts)
 
     def lines(self) -> Iterator[str]:
         for name in CONTRACTS:

@@ -1,0 +1,66 @@
+"""The table of docs/guarantees.md: each contract, the tests that name it, and the break that one of them saw.
+
+`python -m tests.guarantees` writes it anew between the page's marks; a test sees a page that is out of date.
+"""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from tests.mutants.__main__ import mutants
+from tests.support.contracts import CONTRACTS
+
+_ROOT = Path(__file__).resolve().parent.parent
+PAGE = _ROOT / "docs" / "guarantees.md"
+BEGIN, END = "<!-- table: python -m tests.guarantees -->", "<!-- end of the table -->"
+
+
+def main() -> int:
+    text = PAGE.read_text(encoding="utf-8")
+    before, _, rest = text.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    PAGE.write_text(f"{before}{BEGIN}\n\n{table()}\n{END}{after}", encoding="utf-8")
+    return 0
+
+
+def table() -> str:
+    named = tests_by_contract()
+    lines = ["| | what holds | tests that name it | broken on purpose | seen by |", "|---|---|---|---|---|"]
+    for name, statement in CONTRACTS.items():
+        breaks = [mutant for mutant in mutants() if mutant.contract == name]
+        seen = "<br>".join(f"`{_short(mutant.test)}`" for mutant in breaks)
+        lines.append(
+            f"| {name} | {statement} | {_where(named.get(name, []))} | "
+            f"{'<br>'.join(mutant.what for mutant in breaks)} | {seen} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def tests_by_contract() -> dict[str, list[str]]:
+    """The test files in which each contract is named by a marker."""
+    found: dict[str, list[str]] = {}
+    for path in sorted((_ROOT / "tests").rglob("test_*.py")):
+        for name in sorted(set(_named_in(ast.parse(path.read_text(encoding="utf-8"))))):
+            found.setdefault(name, []).append(str(path.relative_to(_ROOT / "tests")))
+    return found
+
+
+def _named_in(tree: ast.Module) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "pytest.mark.contract":
+            yield from (argument.value for argument in node.args if isinstance(argument, ast.Constant))
+
+
+def _where(files: list[str]) -> str:
+    return ", ".join(file.removesuffix(".py").replace("test_", "") for file in files)
+
+
+def _short(test: str) -> str:
+    return test.rpartition("::")[2] or test
+
+
+if __name__ == "__main__":
+    sys.exit(main())
