@@ -1,12 +1,14 @@
 """Walking a tree without following a symlink in any component, also while somebody swaps directories.
 
-Every step is `openat(O_NOFOLLOW | O_DIRECTORY)` from the directory before it, so a link planted at any time is an
-error (ELOOP or ENOTDIR), never a way out of the root. One way for every kernel and container: see decisions.md.
+Several components are one `openat2` that follows nothing. Where that call is missing every step is an
+`openat(O_NOFOLLOW | O_DIRECTORY)` from the directory before it. Either way a link planted at any time is an error
+(ENOTDIR), never a way out of the root. A mount point is walked into: only root can make one.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 from collections.abc import Callable, Iterator
 
@@ -24,10 +26,8 @@ def parts(relative: str) -> tuple[str, ...]:
 @contextlib.contextmanager
 def open_below(disk: Disk, root_fd: int, relative: str) -> Iterator[int]:
     """A descriptor of `relative` below the root, closed at the end. Raises `OSError` as the walk does."""
-    fd = os.dup(root_fd)
+    fd = _open(disk, root_fd, parts(relative))
     try:
-        for name in parts(relative):
-            fd = _step(disk, fd, name)
         yield fd
     finally:
         os.close(fd)
@@ -36,19 +36,55 @@ def open_below(disk: Disk, root_fd: int, relative: str) -> Iterator[int]:
 @contextlib.contextmanager
 def open_or_make(disk: Disk, root_fd: int, relative: str, make: Callable[[int, str], None]) -> Iterator[int]:
     """As `open_below`, calling `make(parent_fd, name)` for each missing directory; losing that race is fine."""
-    fd = os.dup(root_fd)
+    names = parts(relative)
     try:
-        for name in parts(relative):
-            if not disk.exists(fd, name):
-                with contextlib.suppress(FileExistsError):
-                    make(fd, name)
-            fd = _step(disk, fd, name)
+        fd = _open(disk, root_fd, names)
+    except FileNotFoundError:
+        fd = _walk_and_make(disk, root_fd, names, make)
+    try:
         yield fd
     finally:
         os.close(fd)
 
 
-def _step(disk: Disk, fd: int, name: str) -> int:
-    below = disk.open_directory(fd, name)
+def _open(disk: Disk, root_fd: int, names: tuple[str, ...]) -> int:
+    if len(names) > 1:
+        try:
+            return disk.open_beneath(root_fd, "/".join(names))
+        except OSError as error:
+            if error.errno != errno.ENOSYS:
+                raise
+    return _walk(disk, root_fd, names)
+
+
+def _walk(disk: Disk, root_fd: int, names: tuple[str, ...]) -> int:
+    """As openat2 does it: of the directories on the way only search permission is wanted."""
+    fd = os.dup(root_fd)
+    try:
+        for name in names[:-1]:
+            fd = _replaced(fd, disk.enter(fd, name))
+        for name in names[-1:]:
+            fd = _replaced(fd, disk.open_directory(fd, name))
+        return fd
+    except BaseException:
+        os.close(fd)
+        raise
+
+
+def _walk_and_make(disk: Disk, root_fd: int, names: tuple[str, ...], make: Callable[[int, str], None]) -> int:
+    fd = os.dup(root_fd)
+    try:
+        for name in names:
+            if not disk.exists(fd, name):
+                with contextlib.suppress(FileExistsError):
+                    make(fd, name)
+            fd = _replaced(fd, disk.open_directory(fd, name))
+        return fd
+    except BaseException:
+        os.close(fd)
+        raise
+
+
+def _replaced(fd: int, below: int) -> int:
     os.close(fd)
     return below

@@ -11,7 +11,17 @@ from typing import Any
 from bshm_watchd.clock import Clock
 from bshm_watchd.disk.ops import CHANGES, Disk
 
-_LOOKS = ("open_root", "open_directory", "open_file", "lstat", "exists", "read_at", "free_bytes")
+_LOOKS = (
+    "open_root",
+    "open_directory",
+    "enter",
+    "open_beneath",
+    "open_file",
+    "lstat",
+    "exists",
+    "read_at",
+    "free_bytes",
+)
 _ENTRIES_A_CALL = 256
 
 
