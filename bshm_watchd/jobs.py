@@ -109,6 +109,7 @@ class Result:
     temporary: str  # a name in the target's directory
     sha256: str
     size_bytes: int
+    inode: int = 0  # of the temporary, so that another file in its place is not published; 0: not known
 
 
 @dataclass(frozen=True, slots=True)

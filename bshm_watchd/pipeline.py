@@ -24,6 +24,7 @@ from bshm_watchd.disk import claim, filing, original, owner, publish, record
 from bshm_watchd.disk.folder import HotFolder
 from bshm_watchd.errors import (
     OwnershipLost,
+    PermissionsIgnored,
     PhotoChanged,
     PlaceUnavailable,
     ProgramEnding,
@@ -201,6 +202,8 @@ class Pipeline:
             return Ended(course.release())
         except RejectedPhoto as error:
             self._give_up(course, State.REJECTING, Problem(error.reason, error.message, error.what_to_do))
+        except PermissionsIgnored as error:
+            self._give_up(course, State.FAILING, _ignored(course.job, error))
         except Exception as error:
             if _is_of_the_place(error):
                 raise
@@ -300,6 +303,12 @@ class _Course:
         self.job = claim.release(self.folder, self.job)
         self._journal.forget(self.job.id)
         return self.job
+
+
+def _ignored(job: Job, error: PermissionsIgnored) -> Problem:
+    mend = "mount the share with the rights you want (CIFS: gid=, file_mode=, dir_mode=), or set permissions.strict to"
+    what_to_do = f"{mend} false; then: bshm-watchd jobs requeue {job.id}"
+    return Problem("permissions_ignored", str(error), what_to_do)
 
 
 def _is_of_the_place(error: Exception) -> bool:

@@ -174,7 +174,7 @@ def test_a_record_that_exists_is_left_alone_by_whoever_comes_second(tmp_path: Pa
 
 def test_a_record_is_private_unless_a_rule_says_otherwise(tmp_path: Path, dir_fd: int) -> None:
     create_record(Disk(), dir_fd, "private", b"", ".t")
-    create_record(Disk(), dir_fd, "shared", b"", ".t", Rule(0o664, None))
+    create_record(Disk(), dir_fd, "shared", b"", ".t", Rule(0o664, None, 0o600))
     assert (mode_of(tmp_path / "private"), mode_of(tmp_path / "shared")) == (0o600, 0o664)
 
 

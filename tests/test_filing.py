@@ -13,7 +13,7 @@ from bshm_watchd.disk import filing
 from bshm_watchd.disk.claim import drop_work
 from bshm_watchd.disk.folder import HotFolder
 from bshm_watchd.jobs import Job, Place
-from tests.support.trees import BROKEN, WALL, attached, claimed, mode_of, umask, work_of
+from tests.support.trees import BROKEN, WALL, attached, claimed, make_special, mode_of, umask, work_of
 
 _REJECTED = Place("", "rejected/sub", "a.png")
 
@@ -113,3 +113,18 @@ def test_a_link_in_the_way_of_a_filed_original_is_not_followed(folder: HotFolder
         filing.file_original(folder, job, _REJECTED)
     assert os.listdir(tmp_path / "outside") == []
     assert (work_of(folder, job) / "a.png").exists()
+
+
+@pytest.mark.contract("P2", "P10")
+@pytest.mark.parametrize("kind", ["link", "fifo", "directory", "socket", "device"])
+def test_what_is_no_file_at_a_sidecars_name_is_somebody_elses(folder: HotFolder, tmp_path: Path, kind: str) -> None:
+    """A requeue and its recovery go on; the next sidecar takes another name."""
+    job = claimed(folder, problem=BROKEN)
+    place = Place("", "rejected", "a.png")
+    stranger = folder.settings.path / "rejected" / f"a.png{filing.SIDECAR_SUFFIX}"
+    make_special(kind, stranger, tmp_path / "elsewhere")
+    before = stranger.lstat()
+    filing.remove_sidecar(folder, job.id, place)
+    with pytest.raises(FileExistsError):
+        filing.write_sidecar(folder, job, place, b"{}")
+    assert stranger.lstat() == before

@@ -236,13 +236,13 @@ def test_a_share_that_ignores_modes_is_said_once_or_fails_under_strict(
 ) -> None:
     folder = attached(tmp_path / "a")
     for _ in range(3):
-        folder.report_mismatch("mode is 0777, not 0640")
+        folder.report_mismatch("result", "mode is 0777, not 0640")
     assert [record.message for record in caplog.records] == [
         "the file system did not take the permissions of a result: mode is 0777, not 0640"
     ]
     strict = attached(tmp_path / "b", permissions={"strict": True})
     with pytest.raises(PermissionsIgnored, match="mode is 0777"):
-        strict.report_mismatch("mode is 0777, not 0640")
+        strict.report_mismatch("result", "mode is 0777, not 0640")
 
 
 def test_the_probe_leaves_nothing_and_finds_out_what_the_folder_does_not_take(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import grp
+import json
 import os
 import shutil
 import subprocess
@@ -12,12 +13,15 @@ from typing import Any
 
 import pytest
 
+from bshm_watchd.daemon import EXIT_FINE, EXIT_SOME_REJECTED
 from bshm_watchd.disk.claim import claim
+from bshm_watchd.disk.durable import directory_temporary
 from bshm_watchd.disk.folder import HotFolder
 from bshm_watchd.disk.ops import Disk
 from bshm_watchd.disk.publish import publish, write_temporary
 from bshm_watchd.errors import PermissionsIgnored, PlaceUnavailable
 from bshm_watchd.jobs import Place, Stamp
+from tests.support.studio import Studio
 from tests.support.trees import (
     NOBODY,
     TellingDisk,
@@ -212,25 +216,101 @@ class _DeafDisk(Disk):
         pass
 
 
+def _said(caplog: pytest.LogCaptureFixture, words: str) -> int:
+    return len([record for record in caplog.records if words in record.message])
+
+
+@pytest.mark.contract("P4")
 def test_a_share_that_ignores_modes_publishes_and_says_so_once(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     folder = attached(tmp_path, _DeafDisk(), permissions={"mode": "0664"})
     for name in ("a.png", "b.png"):
-        _published(folder, name=name)
-    assert len([record for record in caplog.records if "mode is 0600, not 0664" in record.message]) == 1
+        _published(folder, f"results/{name}", name)
+    assert _said(caplog, "of a result: mode is 0600, not 0664") == 1
+    assert _said(caplog, "of a directory: mode is 0700, not 0755") == 1
 
 
-def test_a_share_that_ignores_modes_fails_the_job_under_strict_before_anything_is_seen(tmp_path: Path) -> None:
-    folder = attached(tmp_path, _DeafDisk(), permissions={"mode": "0664", "strict": True})
-    with pytest.raises(PermissionsIgnored, match="mode is 0600, not 0664"):
+@pytest.mark.contract("P4")
+@_ROOT_ONLY
+def test_a_share_that_ignores_groups_says_so_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    settings = {"mode": "0600", "directory_mode": "0700", "group": str(NOBODY)}
+    folder = attached(tmp_path, _DeafDisk(), permissions=settings)
+    for name in ("a.png", "b.png"):
+        _published(folder, f"results/{name}", name)
+    assert _said(caplog, f"of a result: group is {os.getegid()}, not {NOBODY}") == 1
+    assert _said(caplog, f"of a directory: group is {os.getegid()}, not {NOBODY}") == 1
+
+
+@pytest.mark.contract("P4")
+@pytest.mark.parametrize("made", [True, False], ids=["file", "directory"])
+@pytest.mark.parametrize("settings", [{"mode": "0664"}, {"mode": "0600", "directory_mode": "0700", "group": "1"}])
+def test_what_a_share_ignores_fails_the_job_under_strict_before_anything_is_seen(
+    tmp_path: Path, settings: dict[str, str], made: bool
+) -> None:
+    folder = attached(tmp_path, _DeafDisk(), permissions={**settings, "strict": True})
+    results = folder.settings.path / "results"
+    if made:
+        results.mkdir()
+    what, told = "result" if made else "directory", "group is" if "group" in settings else "mode is"
+    with pytest.raises(PermissionsIgnored, match=f"of a {what}: {told}"):
         _published(folder)
-    assert list((folder.settings.path / "results").iterdir()) == []
+    assert list(results.iterdir()) == [] if made else not results.exists()
+    assert not list(folder.settings.path.glob("*.part"))
+
+
+@pytest.mark.contract("P4")
+def test_a_photo_whose_results_would_get_other_rights_fails_and_says_what_to_do(tmp_path: Path) -> None:
+    """At once, not after three attempts; what must be filed is filed all the same, on the same deaf share."""
+    studio = Studio(tmp_path, '    permissions: {mode: "0640", strict: true}\n')
+    studio.drop("a.png")
+    assert studio.run(_DeafDisk()) == EXIT_SOME_REJECTED
+    assert studio.tree("failed") == ["a.png", "a.png.error.json"]
+    assert studio.tree("results") == studio.tree("done") == []
+    sidecar = json.loads((studio.hot / "failed" / "a.png.error.json").read_text())
+    assert (sidecar["reason"], sidecar["attempts"]) == ("permissions_ignored", 0)
+    assert "did not take the permissions of a directory" in sidecar["message"]
+    assert "file_mode" in sidecar["what_to_do"] and "jobs requeue" in sidecar["what_to_do"]
+    assert studio.run() == EXIT_FINE
+    studio.drop("b.png")
+    assert studio.run() == EXIT_FINE
+    assert studio.tree("results") == ["b.png"]
+
+
+@pytest.mark.contract("P3", "P4")
+def test_a_directory_of_ours_renamed_to_where_one_is_made_is_not_opened_to_everybody(tmp_path: Path) -> None:
+    """Who may rename things in the hot folder must not have its private part made public by our own hand."""
+    folder = attached(tmp_path)
+    hot = folder.settings.path
+    name = directory_temporary("results")
+    (hot / ".bshm").rename(hot / name)
+    with pytest.raises(OSError, match="move it away"):
+        _published(folder)
+    assert mode_of(hot / name) == 0o700 and not (hot / "results").exists()
+
+
+@pytest.mark.contract("P5")
+def test_rights_given_to_the_whole_tree_do_not_open_what_is_in_work(tmp_path: Path) -> None:
+    folder = attached(tmp_path)
+    (folder.settings.path / ".bshm").chmod(0o2775)
+    attached(tmp_path)
+    assert mode_of(folder.settings.path / ".bshm") == 0o700
+
+
+@pytest.mark.contract("P5")
+@_ROOT_ONLY
+def test_a_private_part_that_somebody_else_made_first_is_not_trusted(theirs: Path) -> None:
+    """He could put records of jobs there, and have the daemon do what they say."""
+    attached(theirs)
+    for path in ((theirs / "hot" / ".bshm"), *(theirs / "hot" / ".bshm").rglob("*")):
+        os.chown(path, NOBODY, NOBODY)
+    with pytest.raises(PlaceUnavailable, match=r"\.bshm belongs to another user"):
+        attached(theirs)
 
 
 @_ROOT_ONLY
 @pytest.mark.parametrize(
-    ("mode", "told"), [(0o755, "drop/.probe.tmp: Permission denied"), (0o1777, "drop has the sticky bit")]
+    ("mode", "told"), [(0o755, "drop/.bshm-probe.tmp: Permission denied"), (0o1777, "drop has the sticky bit")]
 )
 def test_a_missing_right_names_the_place_and_leaves_the_photo_there(theirs: Path, mode: int, told: str) -> None:
     as_ordinary_user(lambda: dropped(attached(theirs)).id)

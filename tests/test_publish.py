@@ -14,9 +14,9 @@ from bshm_watchd.disk.folder import HotFolder
 from bshm_watchd.errors import PlaceUnavailable
 from bshm_watchd.jobs import Job, Place, Result
 from tests.support import invariants
-from tests.support.disks import ErringDisk
+from tests.support.disks import ErringDisk, InterruptedDisk
 from tests.support.studio import Studio
-from tests.support.trees import TellingDisk, a_job, attached
+from tests.support.trees import TellingDisk, a_job, attached, make_special
 
 _CONTENT = os.urandom(5000)
 
@@ -79,6 +79,48 @@ def test_a_taken_name_stays_what_it_is_and_so_does_the_temporary(folder: HotFold
     assert _results(folder) == {"a.png": b"theirs", result.temporary: _CONTENT}
 
 
+@pytest.mark.contract("P1", "P2", "P6")
+@pytest.mark.parametrize("kind", ["file", "link", "fifo", "directory"])
+def test_another_file_in_a_temporarys_place_is_never_published(
+    folder: HotFolder, job: Job, tmp_path: Path, kind: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Who may write in results/ may put one there. It is left to him; what he took away counts as published."""
+    result = _written(folder, job)
+    path = folder.settings.path / "results" / result.temporary
+    path.rename(tmp_path / "taken")
+    _put(kind, path, tmp_path / "elsewhere")
+    before = path.lstat()
+    publish.publish(folder, result)
+    assert path.lstat() == before
+    assert [one.name for one in path.parent.iterdir()] == [result.temporary]
+    assert "somebody put another file in a result's place" in caplog.text
+
+
+@pytest.mark.contract("P1")
+def test_a_file_swapped_in_at_the_very_rename_is_told_of(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """It has the result's name then, as if he had put it there himself; it is neither read nor changed."""
+
+    def swap(change: str, name: str) -> None:
+        if (change, name) == ("rename", "a.png"):
+            temporary = next((tmp_path / "hot" / "results").glob("*.part"))
+            temporary.rename(tmp_path / "taken")
+            temporary.symlink_to(tmp_path / "elsewhere")
+
+    folder = attached(tmp_path, InterruptedDisk(swap))
+    (tmp_path / "elsewhere").write_bytes(b"theirs")
+    publish.publish(folder, _written(folder, a_job(folder.settings)))
+    assert (tmp_path / "elsewhere").read_bytes() == b"theirs"
+    assert "somebody put another file in a result's place" in caplog.text
+
+
+def _put(kind: str, path: Path, elsewhere: Path) -> None:
+    if kind == "file":
+        path.write_bytes(b"whatever")
+    else:
+        make_special(kind, path, elsewhere)
+
+
+@pytest.mark.contract("P2")
 def test_a_temporary_is_always_written_to_a_new_file(folder: HotFolder, job: Job) -> None:
     """A left one may hold pages that the kernel only believes to be on the disk, or be a link."""
     _results_dir = folder.settings.path / "results"

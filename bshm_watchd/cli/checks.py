@@ -175,7 +175,7 @@ def _result_rights(subject: str, tree: HotFolder, folder: HotFolderSettings, out
         tree.disk.unlink(dir_fd, _PROBE)
     mode = stat.S_IMODE(status.st_mode)
     told = f"{output.kind} results get mode {mode:04o}, group {_group_name(status.st_gid)}"
-    if rule.mode in (None, mode) and rule.group in (None, status.st_gid):
+    if rule.mode == mode and rule.group in (None, status.st_gid):
         return ok(subject, told)
     message = f"{told}: the file system does not take what permissions says"
     return problem(subject, message) if folder.permissions.strict else note(subject, message)

@@ -6,6 +6,7 @@ import contextlib
 import errno
 import hashlib
 import os
+from collections.abc import Callable
 
 from bshm_watchd.disk import permissions
 from bshm_watchd.disk.ops import Disk
@@ -34,7 +35,7 @@ def create_record(disk: Disk, dir_fd: int, name: str, content: bytes, temporary:
 
     It is private (0600) unless a `rule` says who else may read it.
     """
-    fd = _create_anew(disk, dir_fd, temporary, _PRIVATE_MODE if rule is None else rule.create_mode)
+    fd = _create_anew(disk, dir_fd, temporary, _PRIVATE_MODE if rule is None else rule.born)
     try:
         disk.write(fd, content)
         if rule is not None:
@@ -59,23 +60,56 @@ def read_record(disk: Disk, dir_fd: int, name: str, limit_bytes: int = 1 << 20) 
         os.close(fd)
 
 
-def make_directory(disk: Disk, parent_fd: int, name: str, rule: Rule) -> None:
+def make_directory(disk: Disk, parent_fd: int, name: str, rule: Rule, told: Callable[[str], None]) -> None:
     """A directory with its final rights from the first moment it can be seen, also if we die while making it.
 
-    Nothing happens when somebody else made it meanwhile: whatever stands at the name stays.
+    Nothing happens when somebody else made it meanwhile: whatever stands at the name stays. `told` hears which rights
+    did not take; what it raises comes through, and no directory is left then.
     """
-    temporary = f".bshm-{hashlib.sha1(os.fsencode(name), usedforsecurity=False).hexdigest()}.part"
+    temporary = directory_temporary(name)
     with contextlib.suppress(FileExistsError):  # begun by a life that ended here, or by another worker just now
-        disk.mkdir(parent_fd, temporary, 0o777 if rule.mode is None else 0o700)
+        disk.mkdir(parent_fd, temporary, rule.born)
     with contextlib.suppress(FileNotFoundError):  # the other worker was faster
-        fd = disk.open_directory(parent_fd, temporary)
-        try:
-            permissions.apply(disk, fd, rule)
-            disk.fsync(fd)
-        finally:
-            os.close(fd)
-        _name_directory(disk, parent_fd, temporary, name)
+        if _give_rights(disk, parent_fd, temporary, rule, told):
+            _name_directory(disk, parent_fd, temporary, name)
     disk.fsync(parent_fd)
+
+
+def directory_temporary(name: str) -> str:
+    return f".bshm-{hashlib.sha1(os.fsencode(name), usedforsecurity=False).hexdigest()}.part"
+
+
+def _give_rights(disk: Disk, parent_fd: int, temporary: str, rule: Rule, told: Callable[[str], None]) -> bool:
+    """False where another worker gave it its name meanwhile: only then may there be something in it."""
+    fd = disk.open_directory(parent_fd, temporary)
+    try:
+        if next(disk.entries(fd), None) is not None:
+            _must_be_gone(disk, parent_fd, temporary)
+            return False
+        mismatch = permissions.apply(disk, fd, rule)
+        disk.fsync(fd)
+    finally:
+        os.close(fd)
+    if mismatch:
+        _tell_or_undo(disk, parent_fd, temporary, mismatch, told)
+    return True
+
+
+def _must_be_gone(disk: Disk, parent_fd: int, temporary: str) -> None:
+    """A directory with something in it was never a temporary of ours: its rights are none of our business.
+
+    Somebody who may rename directories here could else have us open a private one of ours to everybody.
+    """
+    if disk.exists(parent_fd, temporary):
+        raise OSError(errno.ENOTEMPTY, f"{temporary} in it stands where one of ours would be made; move it away")
+
+
+def _tell_or_undo(disk: Disk, parent_fd: int, temporary: str, mismatch: str, told: Callable[[str], None]) -> None:
+    try:
+        told(mismatch)
+    except BaseException:
+        disk.rmdir(parent_fd, temporary)
+        raise
 
 
 def _name_directory(disk: Disk, parent_fd: int, temporary: str, name: str) -> None:

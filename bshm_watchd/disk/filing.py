@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 
 from bshm_watchd.disk.claim import original_name
@@ -11,6 +12,8 @@ from bshm_watchd.disk.folder import HotFolder
 from bshm_watchd.jobs import Job, Place
 
 SIDECAR_SUFFIX = ".error.json"
+# A name that is gone, no file, a socket, a file of somebody who keeps it to himself.
+_NO_FILE_OF_OURS = (errno.ENOENT, errno.ELOOP, errno.ENXIO, errno.EACCES, errno.EPERM)
 
 
 def file_original(folder: HotFolder, job: Job, place: Place) -> None:
@@ -43,7 +46,7 @@ def write_sidecar(folder: HotFolder, job: Job, place: Place, content: bytes) -> 
         try:
             create_record(folder.disk, dir_fd, name, content, _temporary(job), folder.file_rule(place, dir_fd))
         except FileExistsError:
-            if sidecar_job(read_record(folder.disk, dir_fd, name)) != job.id:
+            if _written_by(folder, dir_fd, name) != job.id:
                 raise
 
 
@@ -51,9 +54,19 @@ def remove_sidecar(folder: HotFolder, job_id: str, place: Place) -> None:
     """Remove the sidecar that this job wrote; anybody else's stays."""
     name = place.name + SIDECAR_SUFFIX
     with folder.directory(place) as dir_fd, contextlib.suppress(FileNotFoundError):
-        if sidecar_job(read_record(folder.disk, dir_fd, name)) == job_id:
+        if _written_by(folder, dir_fd, name) == job_id:
             folder.disk.unlink(dir_fd, name)
             folder.disk.fsync(dir_fd)
+
+
+def _written_by(folder: HotFolder, dir_fd: int, name: str) -> str | None:
+    """The job whose sidecar stands there; None for anything else, also what is no file or not for us to read."""
+    try:
+        return sidecar_job(read_record(folder.disk, dir_fd, name))
+    except OSError as error:
+        if error.errno in _NO_FILE_OF_OURS:
+            return None
+        raise
 
 
 def _temporary(job: Job) -> str:

@@ -12,7 +12,7 @@ import errno
 import json
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -21,6 +21,7 @@ from bshm_watchd import logs
 from bshm_watchd.config import HotFolderSettings
 from bshm_watchd.disk import permissions
 from bshm_watchd.disk.durable import create_record, make_directory, read_record, write_record
+from bshm_watchd.disk.known_roots import FORGOTTEN, Free, KnownRoots
 from bshm_watchd.disk.ops import Disk
 from bshm_watchd.disk.walk import open_below, open_or_make
 from bshm_watchd.errors import ConfigError, PermissionsIgnored, PlaceUnavailable, place_error
@@ -29,11 +30,10 @@ from bshm_watchd.jobs import Place
 DROP = "drop"
 WORK = ".bshm/work"
 _PRIVATE = ".bshm"
-_PROBE = ".probe.tmp"
+_PROBE = ".bshm-probe.tmp"  # names that begin like this are ours, wherever they stand
 _MARKER = "folder.json"
 _OUTPUT_MARKER = ".bshm-output.json"
 _DAMAGED = "damaged"  # equals no known id: unreachable until it is mended or the folder adopted
-_FORGOTTEN = "forgotten"  # equals no id found: we knew roots of this folder, and can't tell any more which
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +48,6 @@ class _Identity:
         return cls(status.st_dev, status.st_ino, stat.S_IMODE(status.st_mode))
 
 
-@dataclass(frozen=True, slots=True)
-class Free:
-    path: str
-    free_bytes: int
-
-
 class HotFolder:
     """Opens directories of one hot folder. Used by the folder's thread and the workers alike.
 
@@ -63,7 +57,7 @@ class HotFolder:
     def __init__(self, disk: Disk, settings: HotFolderSettings, state_dir: Path) -> None:
         self.disk = disk
         self.settings = settings
-        self._known = _KnownRoots(state_dir / "folders", settings.name)
+        self._known = KnownRoots(state_dir / "folders", settings.name)
         # Written by `attach` alone, on the folder's thread, while no job of the folder runs; read by all.
         self._identities: dict[str, _Identity] = {}
         self._mismatches: set[str] = set()
@@ -121,10 +115,11 @@ class HotFolder:
             yield fd
 
     @contextlib.contextmanager
-    def directory(self, place: Place) -> Iterator[int]:
+    def directory(self, place: Place, *, for_results: bool = False) -> Iterator[int]:
         """The directory of a place, made (with its final permissions) where it is missing."""
         path = f"{place.root or self.settings.path}/{place.directory}"
-        make = partial(self._make_directory, root_mode=self._identity(place.root).mode)
+        tell = partial(self.report_mismatch, "directory", strictly=for_results)
+        make = partial(self._make_directory, root_mode=self._identity(place.root).mode, tell=tell)
         with (
             self.root(place.root) as root_fd,
             _named(path),
@@ -145,22 +140,29 @@ class HotFolder:
 
     def file_rule(self, place: Place, dir_fd: int) -> permissions.Rule:
         mode = self._identity(place.root).mode
-        return permissions.file_rule(self.settings.permissions, mode, permissions.has_default_acl(dir_fd))
+        return permissions.file_rule(self.settings.permissions, mode, permissions.Handed.by(dir_fd))
 
-    def report_mismatch(self, mismatch: str) -> None:
-        """A mode or group that did not take (some shares accept and ignore it): said once, or an error if `strict`."""
-        message = f"the file system did not take the permissions of a result: {mismatch}"
-        if self.settings.permissions.strict:
+    def report_mismatch(self, what: str, mismatch: str, *, strictly: bool = True) -> None:
+        """Rights that did not take (some shares accept and ignore them): said once, or an error if `strict`.
+
+        Not `strictly` for what must be filed in any case: nobody would ever see the job that failed.
+        """
+        message = f"the file system did not take the permissions of a {what}: {mismatch}"
+        if strictly and self.settings.permissions.strict:
             raise PermissionsIgnored(message)
-        if mismatch not in self._mismatches:
-            self._mismatches.add(mismatch)
-            logs.warning(message, hot_folder=self.settings.name)
+        if message not in self._mismatches:
+            self._mismatches.add(message)
+            logs.warning(message, HOT_FOLDER=self.settings.name)
 
     def probe(self) -> None:
         """Prove that the folder takes writes: a small file, synced and removed. Raises as the disk does."""
         with self.private() as fd:
             write_record(self.disk, fd, _PROBE, b"x" * 4096)
+            ours = self.disk.lstat(fd, _PROBE).st_uid == os.fstat(fd).st_uid  # also where a mount makes owners up
             self.disk.unlink(fd, _PROBE)
+        if not ours:
+            message = f"{self.settings.path}/{_PRIVATE} belongs to another user, who could change what is in work"
+            raise PlaceUnavailable("no_permission", f"{message}: give it to the daemon's user (chown -R), or remove it")
 
     def least_free(self) -> Free:
         """The place with the least free space of all that work here writes to: the roots, and our state."""
@@ -228,13 +230,20 @@ class HotFolder:
         self.disk.mkdir(parent_fd, name, 0o700)
         self.disk.fsync(parent_fd)
 
-    def _make_directory(self, parent_fd: int, name: str, root_mode: int) -> None:
-        rule = permissions.directory_rule(self.settings.permissions, root_mode, permissions.has_default_acl(parent_fd))
-        make_directory(self.disk, parent_fd, name, rule)
+    def _keep_private(self, root_fd: int) -> None:
+        """Nobody else gets to what is in work, also when somebody gave rights to the whole tree since it was made."""
+        with open_below(self.disk, root_fd, _PRIVATE) as fd:
+            if stat.S_IMODE(os.fstat(fd).st_mode) & 0o077:
+                self.disk.chmod(fd, 0o700)
+
+    def _make_directory(self, parent_fd: int, name: str, root_mode: int, tell: Callable[[str], None]) -> None:
+        handed = permissions.Handed.by(parent_fd)
+        rule = permissions.directory_rule(self.settings.permissions, root_mode, handed)
+        make_directory(self.disk, parent_fd, name, rule, tell)
 
     def _make_layout(self) -> None:
         with self.root() as root_fd, open_or_make(self.disk, root_fd, WORK, self._make_private):
-            pass
+            self._keep_private(root_fd)
         with self.directory(Place("", DROP, "")):
             pass
 
@@ -258,50 +267,10 @@ class HotFolder:
             self.disk.unlink(fd, _PROBE)
 
 
-class _KnownRoots:
-    """The ids of the roots we have seen, on the local disk: what tells an unmounted share from an empty folder."""
-
-    def __init__(self, directory: Path, folder: str) -> None:
-        self._directory = directory
-        self._folder = folder
-
-    def read(self, path: str) -> str | None:
-        known = self._all()
-        return _FORGOTTEN if known is None else known.get(path)
-
-    def write(self, disk: Disk, path: str, identifier: str) -> None:
-        with self._open() as fd:
-            content = (self._all() or {}) | {path: identifier}
-            write_record(disk, fd, f"{self._folder}.json", json.dumps(content).encode())
-
-    def free(self, disk: Disk) -> Free:
-        with self._open() as fd:
-            return Free(str(self._directory.parent), disk.free_bytes(fd))
-
-    @contextlib.contextmanager
-    def _open(self) -> Iterator[int]:
-        self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        fd = os.open(self._directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            yield fd
-        finally:
-            os.close(fd)
-
-    def _all(self) -> dict[str, str] | None:
-        """Every id by its root's path; None when the file is damaged."""
-        try:
-            content = json.loads((self._directory / f"{self._folder}.json").read_text())
-            return {str(path): str(identifier) for path, identifier in content.items()}
-        except FileNotFoundError:
-            return {}
-        except (ValueError, AttributeError):
-            return None
-
-
 def _stranger(path: str, marker: str, found: str | None, known: str | None, folder: str) -> str:
     if found in (None, _DAMAGED):
         told = f"its {marker} is {found or 'missing'}"
-    elif known == _FORGOTTEN:
+    elif known == FORGOTTEN:
         told = "the state directory's record of which folder this was is damaged"
     else:
         told = "another hot folder is there"

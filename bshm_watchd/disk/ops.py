@@ -63,8 +63,15 @@ class Disk:
         return _openat2(dir_fd, path, os.O_RDONLY)
 
     def open_file(self, dir_fd: int, name: str) -> int:
-        """Open for reading without following a link, waiting for a fifo or becoming a terminal's owner."""
-        return os.open(name, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | _NO_FOLLOW, dir_fd=dir_fd)
+        """Open a regular file for reading; ELOOP, as for a link, for whatever else stands there now.
+
+        Opening that harms nothing: no fifo is waited for, no terminal owned.
+        """
+        fd = os.open(name, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | _NO_FOLLOW, dir_fd=dir_fd)
+        if not is_plain_file(os.fstat(fd)):
+            os.close(fd)
+            raise OSError(errno.ELOOP, "not a file", name)
+        return fd
 
     def entries(self, dir_fd: int) -> Iterator[os.DirEntry[str]]:
         """The names in a directory; what they are is asked of each entry, and needs no further call as a rule."""

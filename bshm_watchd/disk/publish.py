@@ -10,9 +10,11 @@ import contextlib
 import hashlib
 import os
 
+from bshm_watchd import logs
 from bshm_watchd.disk import permissions
 from bshm_watchd.disk.durable import give_name
 from bshm_watchd.disk.folder import HotFolder
+from bshm_watchd.disk.ops import Disk
 from bshm_watchd.errors import PlaceUnavailable
 from bshm_watchd.jobs import Job, Place, Result
 
@@ -26,39 +28,59 @@ def temporary_name(job: Job, index: int) -> str:
 def write_temporary(folder: HotFolder, job: Job, index: int, kind: str, target: Place, content: Content) -> Result:
     """Write one output to its temporary, durable and with its final mode, group and ACL."""
     name = temporary_name(job, index)
-    with folder.directory(target) as dir_fd:
+    with folder.directory(target, for_results=True) as dir_fd:
         with contextlib.suppress(FileNotFoundError):
             folder.disk.unlink(dir_fd, name)
         try:
-            _write(folder, target, dir_fd, name, content)
+            inode = _write(folder, target, dir_fd, name, content)
             folder.disk.fsync(dir_fd)  # its name too: once `publishing` is committed, a missing one counts as published
         except BaseException:
             # Never reused: after a failed fsync the kernel may call these pages clean that are not on the disk.
             with contextlib.suppress(OSError):
                 folder.disk.unlink(dir_fd, name)
             raise
-    return Result(kind, target, name, hashlib.sha256(content).hexdigest(), len(content))
+    return Result(kind, target, name, hashlib.sha256(content).hexdigest(), len(content), inode)
 
 
-def _write(folder: HotFolder, target: Place, dir_fd: int, name: str, content: Content) -> None:
+def _write(folder: HotFolder, target: Place, dir_fd: int, name: str, content: Content) -> int:
+    """Returns the inode, 0 where the file system makes numbers up."""
     rule = folder.file_rule(target, dir_fd)
-    fd = folder.disk.create(dir_fd, name, rule.create_mode)
+    fd = folder.disk.create(dir_fd, name, rule.born)
     try:
         folder.disk.write(fd, content)
         mismatch = permissions.apply(folder.disk, fd, rule)
         if mismatch:
-            folder.report_mismatch(mismatch)
+            folder.report_mismatch("result", mismatch)
         folder.disk.fsync(fd)
+        return os.fstat(fd).st_ino if folder.stable_inodes else 0
     finally:
         os.close(fd)
 
 
 def publish(folder: HotFolder, result: Result) -> None:
-    """Give a result its name. `FileExistsError` when somebody has it: nothing happened then. May be repeated."""
+    """Give a result its name. `FileExistsError` when somebody has it: nothing happened then. May be repeated.
+
+    Another file in the temporary's place is none of ours and stays where it is: whoever put it there took the result
+    away, as he may take away a published one.
+    """
+    disk, name = folder.disk, result.target.name
     with folder.directory(result.target) as dir_fd:
-        if folder.disk.exists(dir_fd, result.temporary):
-            give_name(folder.disk, dir_fd, result.temporary, result.target.name)
-        folder.disk.fsync(dir_fd)
+        if _is_ours(disk, dir_fd, result.temporary, result):
+            give_name(disk, dir_fd, result.temporary, name)
+            _is_ours(disk, dir_fd, name, result)  # said in the log: no check before a rename closes every gap
+        disk.fsync(dir_fd)
+
+
+def _is_ours(disk: Disk, dir_fd: int, name: str, result: Result) -> bool:
+    """Whether the file that was written as this result stands at a name; another one there is told of."""
+    try:
+        inode = disk.lstat(dir_fd, name).st_ino
+    except FileNotFoundError:
+        return False
+    if result.inode not in (0, inode):
+        logs.warning("somebody put another file in a result's place", name=name, result=result.target.path)
+        return False
+    return True
 
 
 def is_free(folder: HotFolder, place: Place) -> bool:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import os
+import socket
 import stat
 import subprocess
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import wraps
 from pathlib import Path
@@ -20,6 +21,7 @@ from bshm_watchd.disk.claim import claim
 from bshm_watchd.disk.folder import HotFolder
 from bshm_watchd.disk.ops import CHANGES, Disk
 from bshm_watchd.jobs import Job, Plan, Problem, Stamp, State, new_id
+from bshm_watchd.ops.asking import address_of
 
 WALL = 1_790_000_000.0
 NOBODY = 65534  # a user and a group without rights
@@ -70,6 +72,26 @@ def work_of(folder: HotFolder, job: Job) -> Path:
     return folder.settings.path / ".bshm" / "work" / job.id
 
 
+def make_special(kind: str, path: Path, elsewhere: Path) -> None:
+    """Something that is no file of its own at `path`; skips the test where this user can't make it."""
+    elsewhere.write_bytes(b"theirs")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if kind == "socket":
+        with socket.socket(socket.AF_UNIX) as listener, address_of(path) as address:
+            listener.bind(address)
+    elif kind == "device" and os.geteuid() != 0:
+        pytest.skip("only root can make a device")
+    else:
+        {
+            "link": lambda: path.symlink_to(elsewhere),
+            "magic link": lambda: path.symlink_to("/proc/self/exe"),
+            "hard link": lambda: os.link(elsewhere, path),
+            "fifo": lambda: os.mkfifo(path),
+            "directory": lambda: path.mkdir(),
+            "device": lambda: os.mknod(path, 0o666 | stat.S_IFCHR, os.makedev(1, 3)),
+        }[kind]()
+
+
 def mode_of(path: Path) -> int:
     return stat.S_IMODE(path.lstat().st_mode)
 
@@ -96,14 +118,15 @@ def tmpfs(path: Path, options: str = "size=4m") -> Iterator[Path]:
         subprocess.run(["umount", "--lazy", path], check=True)
 
 
-def as_ordinary_user(work: Callable[[], str]) -> str:
-    """What `work` returns (or how it ended) in a process without any privilege or group of others."""
+def as_ordinary_user(work: Callable[[], str], user: int = NOBODY, groups: Sequence[int] = ()) -> str:
+    """What `work` returns (or how it ended) in a process without privileges, in its own group and `groups` alone."""
     if os.geteuid() != 0:
         return work()
     ours, theirs = os.pipe()
     child = os.fork()
     if child == 0:
-        _answer_as_nobody(work, theirs)
+        os.close(ours)
+        _answer_as(user, groups, work, theirs)
     os.close(theirs)
     with os.fdopen(ours, "rb") as answer:
         text = answer.read().decode()
@@ -111,11 +134,11 @@ def as_ordinary_user(work: Callable[[], str]) -> str:
     return text
 
 
-def _answer_as_nobody(work: Callable[[], str], answer_fd: int) -> None:
+def _answer_as(user: int, groups: Sequence[int], work: Callable[[], str], answer_fd: int) -> None:
     try:
-        os.setgroups([])
-        os.setgid(NOBODY)
-        os.setuid(NOBODY)
+        os.setgroups(groups)
+        os.setgid(user)
+        os.setuid(user)
         text = work()
     except BaseException:  # noqa: BLE001  the parent's assertion shows it
         text = traceback.format_exc()
