@@ -22,6 +22,11 @@ from bshm_watchd.intake.watcher import Watcher, WatcherUnavailable, make_watcher
 from bshm_watchd.jobs import CostOf, Filed, Job, Place, Plan, Problem, Stamp, State, new_id
 from bshm_watchd.journal import Journal, Row
 
+_WHY_NOT = {
+    State.GONE: {"why": "its owner took it back"},
+    State.RELEASED: {"why": "it changed after it had settled, or somebody still has it open"},
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Attached:
@@ -116,9 +121,9 @@ class FolderCalls:
             job = claim.claim(self._folder, job)
         except claim.TakingForbidden as error:
             return self._set_aside(offer, job, Left.STICKY if error.sticky else Left.NOT_WRITABLE)
+        logs.moved(job, **_WHY_NOT.get(job.state, {}))
         if job.state is State.CLAIMED:
             self._journal.record(job)
-            logs.info("claimed", JOB_ID=job.id, HOT_FOLDER=job.folder, photo=job.relative)
         if job.state is State.RELEASED:
             self._intake.put_back(offer.relative, self._clock.monotonic())
         else:
@@ -128,7 +133,9 @@ class FolderCalls:
     def _set_aside(self, offer: Offer, job: Job, why: Left) -> Job:
         with self._folder.root() as root_fd:
             self._intake.set_aside(root_fd, offer.relative, why, self._clock.monotonic())
-        return job.moved(State.RELEASED)
+        job = job.moved(State.RELEASED)
+        logs.moved(job, why=why.value)
+        return job
 
     def requeue(self, row: Row) -> Job:
         """A new job, attempts 0 and today's plan, for an original that was filed; our sidecar goes.
@@ -144,11 +151,11 @@ class FolderCalls:
             cost_bytes=0 if problem else cost, problem=problem, requeue_of=Filed(row.id, place),
         )  # fmt: skip
         job = claim.claim(self._folder, job, place)
+        logs.moved(job, requeue_of=row.id)
         if job.state is not State.CLAIMED:
             raise _gone(place)
         self._journal.record(job)
         recovery.finish_requeue(self._folder, self._journal, job)
-        logs.info("requeued", JOB_ID=job.id, HOT_FOLDER=job.folder, photo=job.relative, before=row.id)
         return job
 
     def _measure(self, place: Place) -> tuple[Stamp, int, Problem | None]:

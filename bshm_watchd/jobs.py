@@ -22,7 +22,7 @@ class State(StrEnum):
     CLAIMING = "claiming"  # the record is on disk, the rename may or may not have happened
     CLAIMED = "claimed"  # the original is in the work directory; also: waiting for its next attempt
     GONE = "gone"  # it was renamed or removed by its owner before the claim
-    RELEASED = "released"  # it changed while we looked: back in drop/
+    RELEASED = "released"  # it changed, or may still change: back in drop/, and nothing was made of it
     RUNNING = "running"  # an attempt is under way: decoding, matting, rendering
     PUBLISHING = "publishing"  # every result is whole in its temporary; names and hashes are committed
     PUBLISHED = "published"  # every result has its name; the original is still to be filed
@@ -37,7 +37,7 @@ class State(StrEnum):
 MOVES: dict[State, frozenset[State]] = {
     State.CLAIMING: frozenset({State.CLAIMED, State.GONE, State.RELEASED}),
     State.CLAIMED: frozenset({State.RUNNING, State.RELEASED, State.REJECTING, State.FAILING}),
-    State.RUNNING: frozenset({State.CLAIMED, State.PUBLISHING, State.REJECTING, State.FAILING}),
+    State.RUNNING: frozenset({State.CLAIMED, State.RELEASED, State.PUBLISHING, State.REJECTING, State.FAILING}),
     State.PUBLISHING: frozenset({State.PUBLISHED}),
     State.PUBLISHED: frozenset({State.DONE, State.REVIEW}),
     State.REJECTING: frozenset({State.REJECTED}),
@@ -62,10 +62,14 @@ class Stamp:
     def of(cls, status: os.stat_result) -> Stamp:
         return cls(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
 
+    def same(self, other: Stamp, *, stable_inodes: bool = True) -> bool:
+        """Nobody touched it in between; made-up inode numbers (CIFS without serverino) are left out."""
+        made_up = {} if stable_inodes else {"device": 0, "inode": 0}
+        return replace(self, **made_up) == replace(other, **made_up)
+
     def same_content(self, other: Stamp, *, stable_inodes: bool = True) -> bool:
-        """Equal but for ctime, which a rename changes, and for made-up inode numbers (CIFS without serverino)."""
-        changes = {"ctime_ns": 0} if stable_inodes else {"ctime_ns": 0, "device": 0, "inode": 0}
-        return replace(self, **changes) == replace(other, **changes)
+        """As `same`, but for ctime, which a rename changes."""
+        return replace(self, ctime_ns=0).same(replace(other, ctime_ns=0), stable_inodes=stable_inodes)
 
 
 @dataclass(frozen=True, slots=True)

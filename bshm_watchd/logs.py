@@ -6,6 +6,8 @@ import logging
 import sys
 from typing import Any
 
+from bshm_watchd.jobs import Job
+
 _LOGGER = logging.getLogger("bshm_watchd")
 _FIELDS = "fields"
 
@@ -20,6 +22,11 @@ def warning(event: str, **fields: Any) -> None:
 
 def error(event: str, exception: BaseException | None = None, **fields: Any) -> None:
     _LOGGER.error(event, exc_info=exception, extra={_FIELDS: fields})
+
+
+def moved(job: Job, **fields: Any) -> None:
+    """The one line of a job's move: its text is the state that the job is in now."""
+    info(str(job.state), JOB_ID=job.id, HOT_FOLDER=job.folder, photo=job.relative, **fields)
 
 
 def shown(text: str) -> str:

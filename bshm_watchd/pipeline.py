@@ -153,6 +153,7 @@ class Pipeline:
             publish.write_temporary(course.folder, course.job, index, output.kind, target, self._render(output, matted))
             for index, (output, target) in enumerate(zip(course.job.plan.outputs, chosen.targets, strict=True))
         )
+        original.expect_unchanged(course.folder, course.job)
         return course.move(
             State.PUBLISHING, results=results, number=number, filed_as=chosen.filed, problem=problem,
             suspect=False, retry_wall=0.0,
@@ -198,8 +199,8 @@ class Pipeline:
         except (PlaceUnavailable, OwnershipLost, RuntimeBroken, ProgramEnding):
             raise
         except PhotoChanged as error:
-            logs.info("released: the photo changed", **course.fields, why=error)
-            return Ended(course.release())
+            self._discard(course)
+            return Ended(course.release(why=error))
         except RejectedPhoto as error:
             self._give_up(course, State.REJECTING, Problem(error.reason, error.message, error.what_to_do))
         except PermissionsIgnored as error:
@@ -281,7 +282,7 @@ class _Course:
 
     def move(self, state: State, **changes: Any) -> None:
         self.commit(self.job.moved(state, **changes))
-        logs.info(str(state), **self.fields)
+        logs.moved(self.job)
 
     def commit(self, job: Job) -> None:
         """The record first: it is the truth; the index may lag behind it."""
@@ -291,16 +292,19 @@ class _Course:
         self._journal.record(job)
 
     def finish(self, state: State) -> None:
-        """The index first, then the work directory goes: a crash in between finds nothing to do but that."""
+        """The index first, then the work directory goes: a crash in between finds nothing to do but that.
+
+        The line comes before it: else nobody would ever say how a job ended whose directory was the last thing to go.
+        """
         ended = self.job.moved(state, finished_wall=self._clock.wall())
         self._journal.record(ended)
+        logs.moved(ended, **({"why": ended.problem.reason} if ended.problem else {}))
         claim.drop_work(self.folder, ended)
         self.job = ended
-        problem = {"why": self.job.problem.reason} if self.job.problem else {}
-        logs.info(str(state), **self.fields, **problem)
 
-    def release(self) -> Job:
+    def release(self, why: PhotoChanged) -> Job:
         self.job = claim.release(self.folder, self.job)
+        logs.moved(self.job, why=why)
         self._journal.forget(self.job.id)
         return self.job
 

@@ -62,7 +62,7 @@ def recover(folder: HotFolder, journal: Journal, clock: Clock, today: Plan) -> l
         journal.record(job)
         finish_requeue(folder, journal, job)
         logs.info("recovered", JOB_ID=job.id, HOT_FOLDER=job.folder, photo=job.relative, state=job.state)
-    _close_rows(folder, journal, clock, set(found))
+    _close_rows(folder, journal, clock, {job.id for job in jobs})
     return jobs
 
 
@@ -103,6 +103,7 @@ def commit(folder: HotFolder, journal: Journal, jobs: Iterable[Job]) -> None:
         publish.discard_temporaries(folder, job, names(job, 1).targets)
         with folder.work(job.id) as work_fd:
             record.write(folder.disk, work_fd, job)
+        logs.moved(job, attempts=job.attempts, suspect=job.suspect)
         journal.record(job)
 
 
@@ -137,14 +138,24 @@ def _recover_one(folder: HotFolder, clock: Clock, today: Plan, job_id: str) -> J
         except record.TornRecord as error:
             logs.warning("a job's record is damaged", JOB_ID=job_id, why=error)
             job = None
-        if job is None:
-            job = _adopted(folder, clock, today, job_id, work_fd)
-        elif job.state is State.CLAIMING and folder.disk.exists(work_fd, claim.original_name(job)):
-            job = claim.confirm(folder, job, work_fd)
+        job = _adopted(folder, clock, today, job_id, work_fd) if job is None else _found(folder, job, work_fd)
     if job is None or job.state in (State.CLAIMING, State.RELEASED):
         claim.drop_work(folder, job or _nameless(folder, today, job_id))
         return None
     return job if job.folder == folder.settings.name else replace(job, folder=folder.settings.name)
+
+
+def _found(folder: HotFolder, job: Job, work_fd: int) -> Job:
+    """Where a job stands whose last move may have got further than its record says."""
+    there = folder.disk.exists(work_fd, claim.original_name(job))
+    if job.state is State.CLAIMING and there:
+        job = claim.confirm(folder, job, work_fd)
+        logs.moved(job)
+    elif job.state in (State.CLAIMED, State.RUNNING) and not there:  # before it is published only a release takes it
+        publish.discard_temporaries(folder, job, names(job, 1).targets)
+        job = job.moved(State.RELEASED)
+        logs.moved(job)
+    return job
 
 
 def _adopted(folder: HotFolder, clock: Clock, today: Plan, job_id: str, work_fd: int) -> Job | None:
@@ -160,6 +171,7 @@ def _adopted(folder: HotFolder, clock: Clock, today: Plan, job_id: str, work_fd:
     nameless = _nameless(folder, today, job_id)
     job = replace(nameless, name=originals[0], stamp=stamp, claimed_wall=clock.wall(), state=State.CLAIMED)
     record.write(folder.disk, work_fd, job)
+    logs.moved(job, why="its record was missing or damaged")
     return job
 
 
@@ -174,6 +186,10 @@ def _close_rows(folder: HotFolder, journal: Journal, clock: Clock, present: set[
             continue
         row = journal.find(job_id)
         if row is not None and row.state in (State.PUBLISHING, State.PUBLISHED, State.REJECTING, State.FAILING):
-            journal.set_state(job_id, end_of(row.state, row.reason), clock.wall())
+            state = end_of(row.state, row.reason)
+            journal.set_state(job_id, state, clock.wall())
         else:
+            state = State.RELEASED
             journal.forget(job_id)
+        if row is not None:
+            logs.info(str(state), JOB_ID=job_id, HOT_FOLDER=row.folder, photo=row.relative)

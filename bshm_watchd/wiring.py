@@ -17,13 +17,13 @@ from bshm_watchd.daemon import EXIT_BROKEN, Daemon, Once, Seams
 from bshm_watchd.disk.folder import HotFolder
 from bshm_watchd.disk.ops import Disk
 from bshm_watchd.disk.owner import Owner
+from bshm_watchd.disk.probe import ignore_lease_signals
 from bshm_watchd.disk.watched import WatchedDisk
 from bshm_watchd.errors import ConfigError, PlaceUnavailable
 from bshm_watchd.events import Answered, Hinted, Inbox, ModelFailed, ModelReady, StopAsked
 from bshm_watchd.folder_calls import FolderCalls
 from bshm_watchd.folder_state import FolderState
 from bshm_watchd.instance import only_instance
-from bshm_watchd.intake.probe import ignore_lease_signals
 from bshm_watchd.jobs import new_id
 from bshm_watchd.journal import JOURNAL_NAME, Journal
 from bshm_watchd.one_photo import one_photo_maker

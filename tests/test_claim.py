@@ -203,8 +203,8 @@ def test_any_name_can_be_claimed_and_released(folder: HotFolder, name: str) -> N
 
 def test_a_filed_photo_is_claimed_from_where_it_was_filed(folder: HotFolder) -> None:
     job = dropped(folder)
-    (_drop(folder) / "a.png").rename(folder.settings.path / "rejected" / "a~3.png")
-    job = claim(folder, job, Place("", "rejected", "a~3.png"))
+    filed = (_drop(folder) / "a.png").rename(folder.settings.path / "rejected" / "a~3.png")
+    job = claim(folder, replace(job, stamp=Stamp.of(filed.stat())), Place("", "rejected", "a~3.png"))
     assert job.state is State.CLAIMED
     assert (work_of(folder, job) / "a.png").exists()
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from bshm_watchd.disk.ops import Disk
+from bshm_watchd.disk.probe import Writer
 from bshm_watchd.intake.left import Left
-from bshm_watchd.intake.probe import Writer
 from tests.support.dropping import Make, folders_at
 from tests.support.pictures import jpeg
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bshm_watchd.intake.probe import Writer, ignore_lease_signals, probe_writer
+from bshm_watchd.disk.probe import Writer, ignore_lease_signals, probe_writer
 
 
 @pytest.fixture(autouse=True)

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from bshm_watchd.intake.probe import Writer
+from bshm_watchd.disk.probe import Writer
 from bshm_watchd.intake.settle import Quiet, SettleTracker, Step
 from bshm_watchd.jobs import Stamp
 
@@ -39,7 +39,7 @@ class Seen:
     def inspected_incomplete(self, now: float) -> bool:
         path = self.tracker.take_settled()
         assert path is not None
-        return self.tracker.incomplete(path, now, WALL + now)
+        return self.tracker.incomplete(path, now)
 
 
 F, U, B = Writer.FREE, Writer.UNKNOWN, Writer.BUSY

@@ -6,7 +6,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from bshm_watchd.intake.probe import Writer
+from bshm_watchd.disk.probe import Writer
 from bshm_watchd.intake.settle import Quiet, SettleTracker, Step
 from bshm_watchd.jobs import Stamp
 

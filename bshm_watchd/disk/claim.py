@@ -62,9 +62,8 @@ def _take(folder: HotFolder, job: Job, work_fd: int, source: Place) -> Job:
     disk = folder.disk
     try:
         with folder.below(source.directory) as from_fd:
-            if not Stamp.of(disk.lstat(from_fd, source.name)).same_content(
-                job.stamp, stable_inodes=folder.stable_inodes
-            ):
+            # With its change time: whoever sets the modification time back after writing can't set that one.
+            if not Stamp.of(disk.lstat(from_fd, source.name)).same(job.stamp, stable_inodes=folder.stable_inodes):
                 return job.moved(State.RELEASED)
             disk.replace(from_fd, source.name, work_fd, original_name(job))
             disk.fsync(work_fd)

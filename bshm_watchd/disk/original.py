@@ -6,11 +6,12 @@ import contextlib
 import fcntl
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from bshm_watchd.disk.claim import original_name
 from bshm_watchd.disk.folder import HotFolder
+from bshm_watchd.disk.probe import Writer, probe_writer
 from bshm_watchd.errors import PhotoChanged
 from bshm_watchd.jobs import Job, Stamp
 
@@ -28,14 +29,19 @@ class Original:
 
 
 @contextlib.contextmanager
-def read(folder: HotFolder, job: Job) -> Iterator[Original]:
-    """Raises `PhotoChanged` when the photo is not what was claimed, before or after the one read."""
+def read(folder: HotFolder, job: Job, probe: Callable[[int], Writer] = probe_writer) -> Iterator[Original]:
+    """Raises `PhotoChanged` when the photo is not what was claimed, before or after the one read, or may still change.
+
+    Our work directory is closed to others: once nobody has the photo open for writing, nobody can change it any more.
+    """
     memory_fd = os.memfd_create("original", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
     try:
         with folder.work(job.id) as work_fd:
             fd = folder.disk.open_file(work_fd, original_name(job))
             try:
                 sha256 = _copy_unchanged(folder, job, fd, memory_fd)
+                if probe(fd) is Writer.BUSY:
+                    raise PhotoChanged(f"{job.relative} is still open for writing")
             finally:
                 os.close(fd)
         fcntl.fcntl(memory_fd, fcntl.F_ADD_SEALS, _SEALS)  # a decoder gets this descriptor: it may only read it
@@ -44,19 +50,25 @@ def read(folder: HotFolder, job: Job) -> Iterator[Original]:
         os.close(memory_fd)
 
 
+def expect_unchanged(folder: HotFolder, job: Job) -> None:
+    """Raises `PhotoChanged` when what was read is no longer what is there: nothing may be made of it then."""
+    with folder.work(job.id) as work_fd:
+        _expect(folder, job, folder.disk.lstat(work_fd, original_name(job)))
+
+
 def _copy_unchanged(folder: HotFolder, job: Job, fd: int, memory_fd: int) -> str:
     digest = hashlib.sha256()
-    _expect(job, fd)
+    _expect(folder, job, os.fstat(fd))
     for offset in range(0, job.stamp.size, _BLOCK_BYTES):
         block = folder.disk.read_at(fd, min(_BLOCK_BYTES, job.stamp.size - offset), offset)
         digest.update(block)
         os.write(memory_fd, block)
-    _expect(job, fd)
+    _expect(folder, job, os.fstat(fd))
     if os.fstat(memory_fd).st_size != job.stamp.size:
         raise PhotoChanged(f"{job.relative} became shorter while it was read")
     return digest.hexdigest()
 
 
-def _expect(job: Job, fd: int) -> None:
-    if Stamp.of(os.fstat(fd)) != job.stamp:
-        raise PhotoChanged(f"{job.relative} changed while it was being read")
+def _expect(folder: HotFolder, job: Job, status: os.stat_result) -> None:
+    if not Stamp.of(status).same(job.stamp, stable_inodes=folder.stable_inodes):
+        raise PhotoChanged(f"{job.relative} changed after it was claimed")

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from enum import Enum
 
 from bshm_watchd.disk.ops import Disk
-from bshm_watchd.disk.walk import open_below
+from bshm_watchd.disk.walk import open_below, parts
 
 
 class Trouble(Enum):
@@ -38,6 +38,14 @@ def trouble(error: OSError) -> Trouble:
     if found is None:
         raise error
     return found
+
+
+def plain_path(hint: str | None) -> str:
+    """A hinted path in its plain form; "" where it is none or leads out of drop/."""
+    try:
+        return "/".join(parts(hint or ""))
+    except ValueError:
+        return ""
 
 
 class Below:

@@ -15,13 +15,13 @@ from bshm_watchd.clock import Clock
 from bshm_watchd.config import HotFolderSettings, Limits
 from bshm_watchd.disk.folder import DROP
 from bshm_watchd.disk.ops import Disk, is_plain_file
-from bshm_watchd.disk.walk import open_below, parts
+from bshm_watchd.disk.probe import Writer, probe_writer
+from bshm_watchd.disk.walk import open_below
 from bshm_watchd.intake import rejections
-from bshm_watchd.intake.below import Below, Trouble, trouble
+from bshm_watchd.intake.below import Below, Trouble, plain_path, trouble
 from bshm_watchd.intake.complete import Verdict, inspect
 from bshm_watchd.intake.kinds import Sort, sort_path
 from bshm_watchd.intake.left import Left, Untakeable, why_closed
-from bshm_watchd.intake.probe import Writer, probe_writer
 from bshm_watchd.intake.scan import Scan, scan
 from bshm_watchd.intake.settle import Quiet, SettleTracker, Step
 from bshm_watchd.intake.timer import Timer
@@ -125,7 +125,7 @@ class Intake:
     def _hear(self, below: Below, hints: Iterable[str | None], now: float) -> None:
         photos = []
         for hint in hints:
-            path = _path_of(hint)
+            path = plain_path(hint)
             sort = sort_path(path)
             if not path:
                 self._scan_wanted = True
@@ -295,8 +295,11 @@ class Intake:
         if problem := rejections.too_many_bytes(stamp.size, self._limits):
             return replace(offer, rejection=problem)
         with below.open(path) as fd:
+            if self._probe(fd) is Writer.BUSY:  # since it settled: it may have stood in a long line
+                self._tracker.restart(path, now)
+                return None
             found = inspect(lambda offset, length: self._disk.read_at(fd, length, offset), stamp.size)
-        if found.verdict is Verdict.INCOMPLETE and not self._tracker.incomplete(path, now, self._clock.wall()):
+        if found.verdict is Verdict.INCOMPLETE and not self._tracker.incomplete(path, now):
             return None
         if found.verdict is Verdict.COMPLETE and found.zero_tail and self._tracker.extend(path, now):
             return None
@@ -337,14 +340,6 @@ class Intake:
         self._left.pop(path, None)
         self._untakeable.forget(path)
         self._tracker.forget(path)
-
-
-def _path_of(hint: str | None) -> str:
-    """The hinted path in its plain form; "" (scan) where it is none or leads out of drop/."""
-    try:
-        return "/".join(parts(hint or ""))
-    except ValueError:
-        return ""
 
 
 _LEFT_AFTER = {Step.EMPTY: Left.EMPTY, Step.IN_PLACE: Left.WRITTEN_IN_PLACE}

@@ -21,9 +21,9 @@ from enum import Enum
 from math import inf
 
 from bshm_watchd.config import HotFolderSettings
+from bshm_watchd.disk.probe import Writer
 from bshm_watchd.intake.kinds import natural_key
-from bshm_watchd.intake.probe import Writer
-from bshm_watchd.intake.track import Phase, Track, age_seconds, shows_a_rename, written_in_place
+from bshm_watchd.intake.track import Phase, Track, last_change, shows_a_rename, written_in_place
 from bshm_watchd.jobs import Stamp
 
 # A file that does not get ready (empty, half, linked twice) is looked at ever more rarely, but at least this often.
@@ -61,7 +61,7 @@ class SettleTracker:
     """Everything known of the paths below one drop/.
 
     All of its state changes in the methods below, called by the folder's own thread. Times are monotonic seconds,
-    but `wall` (seconds since the epoch), which is only compared with a file's own change time.
+    but `wall` (seconds since the epoch), which is only compared with a file's own change time at its first look.
     """
 
     def __init__(self, quiet: Quiet, settle_max_seconds: float, *, renamed_only: bool = False) -> None:
@@ -165,11 +165,11 @@ class SettleTracker:
         if track.phase is Phase.OFFERED:
             return Step.WAIT
         if track.hinted or stamp != track.stamp:
-            self._begin(path, track, stamp, now)
+            self._begin(path, track, stamp, now, wall)
             return Step.WAIT
         if track.phase is Phase.SETTLED:
             return Step.WAIT
-        return self._still(path, track, now, wall)
+        return self._still(path, track, now)
 
     def probed(self, path: str, writer: Writer, now: float) -> None:
         """What the probe said of a QUIET path: a writer starts its clock again, doubt asks for more time."""
@@ -204,10 +204,10 @@ class SettleTracker:
 
     # -- what became of an offered path --------------------------------------------------------------------
 
-    def incomplete(self, path: str, now: float, wall: float) -> bool:
+    def incomplete(self, path: str, now: float) -> bool:
         """Inspected, and not all there. True: it has been so for too long; else it is watched again."""
         track = self._tracks[path]
-        left = self._settle_max - age_seconds(track, now, wall)
+        left = track.changed + self._settle_max - now
         if left <= 0:
             return True
         track.half = True
@@ -248,17 +248,17 @@ class SettleTracker:
 
     # -- within --------------------------------------------------------------------------------------------
 
-    def _begin(self, path: str, track: Track, stamp: Stamp, now: float) -> None:
+    def _begin(self, path: str, track: Track, stamp: Stamp, now: float, wall: float) -> None:
         if stamp != track.stamp:
             track.in_place = written_in_place(track, stamp)
-            track.changed = now
+            track.changed = last_change(track, stamp, now, wall)
             track.half = track.extended = False
             track.needed = self._quiet.free_seconds
         track.stamp, track.since, track.hinted = stamp, now, False
         self._move(track, Phase.WATCHED)
         self._plan(path, track, now + min(track.needed, _OFTEN_SECONDS))
 
-    def _still(self, path: str, track: Track, now: float, wall: float) -> Step:
+    def _still(self, path: str, track: Track, now: float) -> Step:
         assert track.stamp is not None
         if now < track.since + track.needed:
             self._plan(path, track, min(track.since + track.needed, now + _OFTEN_SECONDS))
@@ -269,7 +269,7 @@ class SettleTracker:
         if self._renamed_only and track.in_place:
             self._plan_rarely(path, track, now)
             return Step.IN_PLACE
-        left = self._settle_max - age_seconds(track, now, wall)
+        left = track.changed + self._settle_max - now
         if left > 0 and (track.half or (self._renamed_only and not shows_a_rename(track.stamp))):
             self._plan_rarely(path, track, now, left)
             return Step.WAIT

@@ -24,7 +24,7 @@ class Track:
 
     def __init__(self, order: int, now: float) -> None:
         self.order = order
-        self.first_seen = self.changed = self.since = now
+        self.first_seen = self.changed = self.since = now  # `changed`: its last change, as far as we know
         self.stamp: Stamp | None = None
         self.due = now
         self.needed = 0.0  # seconds of stillness asked for, by what is known so far
@@ -38,10 +38,12 @@ class Track:
         self.in_place = False  # changed under the same inode since it was first seen
 
 
-def age_seconds(track: Track, now: float, wall: float) -> float:
-    """Seconds since its last change, as far as we watched it or as its own change time says."""
-    assert track.stamp is not None
-    return max(now - track.changed, wall - track.stamp.ctime_ns / 1e9)
+def last_change(track: Track, found: Stamp, now: float, wall: float) -> float:
+    """When it changed, monotonic: just now if we saw that, else as its own change time says.
+
+    The two clocks are compared at the first look only: afterwards a clock that is wrong, or is set right, says nothing.
+    """
+    return now if track.stamp is not None else min(now, now - (wall - found.ctime_ns / 1e9))
 
 
 def written_in_place(track: Track, new: Stamp) -> bool:

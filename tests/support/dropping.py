@@ -10,8 +10,8 @@ from pathlib import Path
 
 from bshm_watchd.config import HotFolderSettings, Limits
 from bshm_watchd.disk.ops import Disk
+from bshm_watchd.disk.probe import Writer
 from bshm_watchd.intake.intake import Intake, Looked, Offer
-from bshm_watchd.intake.probe import Writer
 from tests.support.clock import FakeClock
 from tests.support.pictures import jpeg
 
