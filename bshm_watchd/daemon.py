@@ -12,6 +12,10 @@ from dataclasses import dataclass
 
 from bshm_watchd import logs, recovery
 from bshm_watchd.clock import Clock
+from bshm_watchd.ending import EXIT_BROKEN, EXIT_CONFIG, EXIT_FINE, EXIT_INTERRUPTED, Ending, Once
+from bshm_watchd.ending import EXIT_LEFT as EXIT_LEFT
+from bshm_watchd.ending import EXIT_OWNED as EXIT_OWNED
+from bshm_watchd.ending import EXIT_SOME_REJECTED as EXIT_SOME_REJECTED
 from bshm_watchd.errors import ConfigError, InstanceRunning, PlaceUnavailable, place_error
 from bshm_watchd.events import (
     Answered,
@@ -35,18 +39,8 @@ from bshm_watchd.status import FolderMode
 from bshm_watchd.tally import Tally
 
 DRAIN_SECONDS = 30.0
-EXIT_FINE, EXIT_SOME_REJECTED, EXIT_OWNED, EXIT_BROKEN, EXIT_LEFT, EXIT_CONFIG, EXIT_INTERRUPTED = (
-    0, 1, 2, 70, 75, 78, 130,
-)  # fmt: skip
 _LONGEST_WAIT_SECONDS = 60.0
 _FOR_EVER = float("inf")
-
-
-@dataclass(frozen=True, slots=True)
-class Once:
-    """Work off the backlog and end; what can't be had for `wait_seconds` is left."""
-
-    wait_seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,14 +72,12 @@ class Daemon:
         self._seams = seams
         self._max_attempts = max_attempts
         self._spare_lanes = spare_lanes
-        self._once = once
         self._model_lanes: int | None = None
         self._judged = False
         self._all_seen = False  # whether every folder could be looked into when the last end was judged
         self._drain_exit: int | None = None  # set while draining
         self._drain_deadline = _FOR_EVER
-        self._progress_at = seams.clock.monotonic()
-        self._ended_since_scan: set[str] = set()
+        self._ending = Ending(once, self.folders, seams.clock.monotonic())
 
     # -- the loop --------------------------------------------------------------------------------------
 
@@ -219,13 +211,13 @@ class Daemon:
 
     def _job_over(self, folder: FolderState, outcome: Outcome, now: float) -> None:
         self.schedule.ended(folder, outcome.job.id)
-        self._progress_at = now
+        self._ending.progressed(now)
         match outcome:
             case Ended(job):
                 self.tally.add(job)
                 folder.worked()
                 folder.scan_asked = folder.scan_asked or job.state is State.RELEASED
-                self._ended_since_scan.add(folder.settings.name)
+                self._ending.ended_in(folder.settings.name)
             case Retry(job):
                 folder.backlog.append(job)
             case Waiting(job, error):
@@ -243,7 +235,7 @@ class Daemon:
             return
         if all(folder.scans or folder.mode is not FolderMode.WATCHING for folder in self.folders.values()):
             self.ready = True
-            self._progress_at = now
+            self._ending.progressed(now)
             logs.info("ready")
 
     def _break(self, error: BaseException) -> None:
@@ -269,14 +261,14 @@ class Daemon:
         self._drain_deadline = now + DRAIN_SECONDS
 
     def _exit_for(self, signal_number: int) -> int:
-        asked_by_person = signal_number == signal.SIGINT and self._once is not None
+        asked_by_person = signal_number == signal.SIGINT and self._ending.once is not None
         return EXIT_INTERRUPTED if asked_by_person else EXIT_FINE
 
     def _notice_end(self, now: float) -> None:
         if self.exit_code is not None:
             return
-        if not self.draining and self._once is not None and self._is_worked_off(self._once, now):
-            self._drain(self._once_exit(), now)
+        if not self.draining and self._is_worked_off(now):
+            self._drain(self._ending.exit_code(self.tally), now)
         if self._drain_exit is not None:
             busy = self._is_working or self.schedule.photos.in_flight or any(f.call for f in self._answering)
             if not busy or now >= self._drain_deadline:
@@ -291,40 +283,12 @@ class Daemon:
     def _answering(self) -> list[FolderState]:
         return [folder for folder in self.folders.values() if folder.mode is not FolderMode.UNREACHABLE]
 
-    def _is_worked_off(self, once: Once, now: float) -> bool:
-        if not self.ready:
-            return False
-        if self._is_working:
-            return False
-        self._rescan_after_last_job()
-        return now - self._progress_at >= self._patience_seconds(once)
-
-    def _patience_seconds(self, once: Once) -> float:
-        """How long to wait without any progress before what is left is left."""
-        if any(not folder.is_idle for folder in self._watching):  # it settles, or somebody still writes it
-            return max(once.wait_seconds, *(folder.settle_patience_seconds for folder in self._watching))
-        if len(self._watching) < len(self.folders):
-            return once.wait_seconds
-        # An empty file may be one that is about to grow.
-        settling = [folder.settings.settle_max_seconds for folder in self._watching if folder.left]
-        return min(once.wait_seconds, max(settling, default=0.0))
-
-    def _rescan_after_last_job(self) -> None:
-        """A run that ends when all is done looks once more after its last job, for what came meanwhile."""
-        for name in self._ended_since_scan:
-            self.folders[name].scan_asked = True
-        self._ended_since_scan.clear()
+    def _is_worked_off(self, now: float) -> bool:
+        return self.ready and not self._is_working and self._ending.is_worked_off(now)
 
     @property
     def _watching(self) -> list[FolderState]:
         return [folder for folder in self.folders.values() if folder.mode is FolderMode.WATCHING]
-
-    def _once_exit(self) -> int:
-        if any(folder.mode is FolderMode.OWNED_ELSEWHERE for folder in self.folders.values()):
-            return EXIT_OWNED
-        if any(f.left or not f.is_idle or f.mode is not FolderMode.WATCHING for f in self.folders.values()):
-            return EXIT_LEFT
-        return EXIT_SOME_REJECTED if self.tally.count(State.REJECTED, State.FAILED) else EXIT_FINE
 
     def _wait_seconds(self, now: float) -> float:
         if self.exit_code is not None:
@@ -341,6 +305,6 @@ class Daemon:
         wall = self.clock.wall()
         dues = [folder.next_due() - now for folder in self.folders.values()]
         dues += [job.retry_wall - wall for f in self._watching for job in f.backlog if job.retry_wall > wall]
-        if self._once is not None and self.ready and not self._is_working:
-            dues.append(self._progress_at + self._patience_seconds(self._once) - now)
+        if self.ready and not self._is_working:
+            dues.append(self._ending.due() - now)
         return dues

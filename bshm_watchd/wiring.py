@@ -13,12 +13,13 @@ from bshm_watchd import logs
 from bshm_watchd.answers import Answers
 from bshm_watchd.clock import Clock, SystemClock
 from bshm_watchd.config import HotFolderSettings, Settings
-from bshm_watchd.daemon import EXIT_BROKEN, Daemon, Once, Seams
+from bshm_watchd.daemon import Daemon, Seams
 from bshm_watchd.disk.folder import HotFolder
 from bshm_watchd.disk.ops import Disk
 from bshm_watchd.disk.owner import Owner
 from bshm_watchd.disk.probe import ignore_lease_signals
 from bshm_watchd.disk.watched import WatchedDisk
+from bshm_watchd.ending import EXIT_BROKEN, Once
 from bshm_watchd.errors import ConfigError, PlaceUnavailable
 from bshm_watchd.events import Answered, Hinted, Inbox, ModelFailed, ModelReady, StopAsked
 from bshm_watchd.folder_calls import FolderCalls

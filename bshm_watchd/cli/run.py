@@ -48,7 +48,7 @@ def once(
     settings = chosen.settings(context)
     from bshm_watchd.cli.course import Course, shown_course
     from bshm_watchd.clock import SystemClock
-    from bshm_watchd.daemon import Once
+    from bshm_watchd.ending import Once
     from bshm_watchd.wiring import open_daemon
 
     course = Course(SystemClock())
