@@ -64,7 +64,7 @@ class Person(threading.Thread):
 
     def _content(self) -> bytes:
         serial = next(_serial)
-        content = png(serial, *self._random.choice(((6, 8), (60, 80), (300, 400))))
+        content = png(serial, *self._random.choice(((6, 8), (60, 80), (150, 200))))
         chance = self._random.random()
         if chance < 0.04:
             return b"this is no photo " + str(serial).encode()

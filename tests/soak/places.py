@@ -14,8 +14,8 @@ from pathlib import Path
 
 from tests.support.studio import HotTree
 
-_DISK_MIB = 96
-_BALLAST_BYTES = 1 << 20
+_DISK_MIB = 1024
+_CHUNKS_BYTES = (1 << 26, 1 << 20, 1 << 12)
 
 
 @dataclass
@@ -77,9 +77,11 @@ def _disk(base: Path) -> Iterator[Place]:
 
     def fill() -> Callable[[], None]:
         ballast = path / "ballast"
-        with contextlib.suppress(OSError), open(ballast, "wb", buffering=0) as file:
-            while True:
-                file.write(bytes(_BALLAST_BYTES))
+        with open(ballast, "wb", buffering=0) as file:
+            for chunk in _CHUNKS_BYTES:
+                with contextlib.suppress(OSError):
+                    while True:
+                        os.posix_fallocate(file.fileno(), os.fstat(file.fileno()).st_size, chunk)
         return lambda: ballast.unlink(missing_ok=True)
 
     def read_only() -> Callable[[], None]:

@@ -64,6 +64,11 @@ class Service:
         code = self.process.wait(_STOP_SECONDS)
         assert code == 0, f"exit code {code} after SIGTERM"
 
+    def reload(self) -> int:
+        """The exit code of `bshm-watchd reload`."""
+        command = self.program.command("reload")
+        return subprocess.run(command, capture_output=True, timeout=_STOP_SECONDS).returncode
+
     def check_alive(self) -> None:
         assert self.process is not None
         code = self.process.poll()

@@ -34,7 +34,7 @@ class Troubles:
         self._during(place, what, self._random.uniform(1, 20))
 
     def of_the_daemon(self, *, deadly: bool) -> None:
-        gentle: list[Callable[[], None]] = [self._frozen, self._decoders_killed]
+        gentle: list[Callable[[], None]] = [self._frozen, self._decoders_killed, self._reloaded, self._reload_refused]
         ends: list[Callable[[], None]] = [self._killed, self._killed_soon_again, self._stopped]
         act = self._random.choice(ends if deadly else gentle)
         act()
@@ -67,6 +67,18 @@ class Troubles:
     def _stopped(self) -> None:
         self._service.stop()
         self._service.start()
+
+    def _reloaded(self) -> None:
+        """Every folder's weight changes: each is served by a new configuration from now on."""
+        self._service.configure(weight=self._random.randrange(1, 9))
+        code = self._service.reload()
+        assert code == 0, f"a good configuration was refused with {code}"
+
+    def _reload_refused(self) -> None:
+        self._service.configure(wrong=True)
+        code = self._service.reload()
+        self._service.configure()
+        assert code == 78, f"a wrong configuration gave {code}"
 
     def _frozen(self) -> None:
         assert self._service.process is not None
