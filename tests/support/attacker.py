@@ -10,6 +10,7 @@ import contextlib
 import ctypes
 import mmap
 import os
+import random
 import signal
 import struct
 import time
@@ -18,6 +19,7 @@ from pathlib import Path
 
 _EXCHANGE = 2
 _HERE = -100
+_BACK_AT_ONCE = 0.9
 _libc = ctypes.CDLL(None, use_errno=True)
 _COUNTS = struct.Struct("QQ")
 
@@ -65,12 +67,15 @@ def attacking(
 
 
 def _swap(pairs: Sequence[Pair], directories: Sequence[Path], canary: Path, swaps: Swaps, deadline: float) -> None:
-    number = 0
+    chance, number = random.Random(os.getpid()), 0
     while time.monotonic() < deadline:
         for ours, theirs in pairs:
-            done = exchange(ours, theirs)
             number += 1
-            swaps.add(done, _plant(directories[number // 3 % len(directories)], canary, number))
+            done = exchange(ours, theirs)
+            planted = _plant(directories[number % len(directories)], canary, number)
+            if chance.random() < _BACK_AT_ONCE:  # else it stays until its next turn: the daemon must get on, too
+                done += exchange(ours, theirs)
+            swaps.add(done, planted)
 
 
 def exchange(one: Path, other: Path) -> bool:
@@ -78,11 +83,11 @@ def exchange(one: Path, other: Path) -> bool:
 
 
 def _plant(directory: Path, canary: Path, number: int) -> int:
-    """A link in the place of every third temporary in a directory."""
+    """A link in the place of one in eight temporaries in a directory."""
     planted = 0
     with contextlib.suppress(OSError), os.scandir(directory) as listing:
         for entry in listing:
-            if entry.name.startswith(".bshm-") and number % 3 == 0 and not entry.is_symlink():
+            if entry.name.startswith(".bshm-") and number % 8 == 0 and not entry.is_symlink():
                 link = directory / f".link{number}"
                 os.symlink(canary, link)
                 os.rename(link, entry.path)
