@@ -164,11 +164,11 @@ class FolderCalls:
         try:
             with self._folder.below(place.directory) as dir_fd:
                 status = disk.lstat(dir_fd, place.name)
+                _must_be_ours_alone(status, place)
                 fd = disk.open_file(dir_fd, place.name)
         except (FileNotFoundError, NotADirectoryError) as error:
             raise _gone(place) from error
         try:
-            _must_be_ours_alone(status, place)
             stamp = Stamp.of(status)
             found = inspect(lambda offset, length: disk.read_at(fd, length, offset), stamp.size)
         finally:
