@@ -42,7 +42,8 @@ def open_in_process(model: ModelSettings, batch: BatchSettings, limits: Limits, 
     runtime = make_runtime(bundle, model)
     with contextlib.ExitStack() as stack:
         # The decoder's children load their codecs while the model is loaded here.
-        decoder = stack.enter_context(ChildDecoder(cores, limits.max_pixels, limits.decode_seconds))
+        children = ChildDecoder(cores, limits.max_pixels, limits.decode_seconds, max_file_bytes=limits.max_file_bytes)
+        decoder = stack.enter_context(children)
         batcher = stack.enter_context(Batcher(runtime, bundle, batch.max_size, batch.max_wait_ms / 1000))
         maker = one_photo_maker(decoder, batcher, limits, SystemClock())
         yield InProcess(maker, limits, runtime.streams * min(batch.max_size, runtime.max_batch) + cores)

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from bshm_watchd.matting.batcher import Batcher
     from bshm_watchd.matting.decoder import Decoder
     from bshm_watchd.matting.runtime import Runtime
+    from bshm_watchd.matting.sandbox import Walls
 
 _DETACH_SECONDS = 3.0
 _CLOSE_SECONDS = 5.0
@@ -52,6 +53,7 @@ def open_daemon(settings: Settings, once: Once | None = None) -> Iterator[Daemon
     from bshm_watchd.matting.bundle import find_bundle
     from bshm_watchd.matting.decoder import ChildDecoder
     from bshm_watchd.matting.runtimes import make_runtime
+    from bshm_watchd.matting.sandbox import walls
     from bshm_watchd.matting.told import computed
 
     clock, inbox, cores = SystemClock(), Inbox(), len(os.sched_getaffinity(0))
@@ -65,8 +67,10 @@ def open_daemon(settings: Settings, once: Once | None = None) -> Iterator[Daemon
         journal = stack.enter_context(Journal(settings.state_dir / JOURNAL_NAME, clock))
         os.umask(0o077)  # what is meant for others gets its mode explicitly; our own files are nobody else's
         ignore_lease_signals()
-        decoder = ChildDecoder(cores, settings.limits.max_pixels, settings.limits.decode_seconds)
+        limits = settings.limits
+        decoder = ChildDecoder(cores, limits.max_pixels, limits.decode_seconds, max_file_bytes=limits.max_file_bytes)
         stack.enter_context(decoder)
+        _tell_walls(walls())
         stack.enter_context(_loading(batcher, runtime, device, settings.batch.max_size, inbox))
 
         disks = {folder.name: WatchedDisk(Disk(), clock) for folder in settings.hot_folders}
@@ -88,6 +92,11 @@ def open_daemon(settings: Settings, once: Once | None = None) -> Iterator[Daemon
         if daemon.exit_code != EXIT_BROKEN:  # else a photo may be to blame: see recovery.judge
             _mark_clean_stop(journal, us)
         _detach(states, inbox, clock)
+
+
+def _tell_walls(found: Walls) -> None:
+    tell = logs.info if found.whole else logs.warning
+    tell("photos are decoded in processes of their own", behind=str(found))
 
 
 @contextlib.contextmanager

@@ -28,6 +28,7 @@ from bshm_watchd.jobs import Place, Plan
 from bshm_watchd.matting.bundle import find_bundle
 from bshm_watchd.matting.decoder import ChildDecoder
 from bshm_watchd.matting.runtimes import make_runtime
+from bshm_watchd.matting.sandbox import Walls, walls
 from bshm_watchd.ops.asking import SOCKET_NAME, ControlError, NotRunning, ask
 from bshm_watchd.output_settings import OutputSettings
 
@@ -44,6 +45,7 @@ def everything(path: Path) -> Iterator[Finding]:
     yield ok("configuration", f"{path}, checked as user {_user()}")
     yield from limits(settings, _memory_bytes())
     yield from state_dir(settings)
+    yield decoding(walls())
     yield from model(settings)
     yield from backgrounds(settings)
     running = _running(settings)
@@ -93,6 +95,12 @@ def state_dir(settings: Settings) -> Iterator[Finding]:
         yield note(subject, f"{path} is on {kind}: journal and locks belong on a local disk; set state_dir")
     else:
         yield ok(subject, f"{path}, writable, {free // _MIB} MiB free")
+
+
+def decoding(found: Walls) -> Finding:
+    """What keeps a picture in that takes over its codec."""
+    told = f"photos are decoded in processes of their own, behind {found}"
+    return ok("decoding", told) if found.whole else note("decoding", told)
 
 
 def model(settings: Settings) -> Iterator[Finding]:

@@ -19,6 +19,7 @@ from bshm_watchd.errors import ConfigError
 from bshm_watchd.intake.file_systems import file_system
 from bshm_watchd.matting.bundle import find_bundle
 from bshm_watchd.matting.runtimes import make_runtime
+from bshm_watchd.matting.sandbox import walls
 from bshm_watchd.matting.told import computed
 
 _DISTRIBUTION = "bshm-watchd"
@@ -37,6 +38,7 @@ def everything(settings: Settings | None) -> Iterator[Finding]:
     yield cpu(Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace"))
     yield gpu(sorted(str(path) for path in Path("/dev").glob("nvidia[0-9]*")))
     yield from _openvino()
+    yield checks.decoding(walls())
     yield inotify_limits(_read_number("max_user_watches"), _read_number("max_user_instances"))
     if settings is None:
         yield note("configuration", "none that can be used; make one with: bshm-watchd init DIR")

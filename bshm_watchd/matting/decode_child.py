@@ -1,6 +1,7 @@
-"""The process that decodes photos, one at a time: `python -m bshm_watchd.matting.decode_child FD MAX_PIXELS SECONDS`.
+"""The process that decodes photos, one at a time: `python -m ...decode_child FD MAX_PIXELS MAX_FILE_BYTES SECONDS`.
 
-Protocol, one packet each way on the SEQPACKET socket FD (see `REQUEST` and `REPLY`):
+Protocol, packets on the SEQPACKET socket FD: first READY from the child, once it has loaded its codecs and given up its
+rights (see `sandbox`); then one each way for each photo (see `REQUEST` and `REPLY`):
 
     parent -> child   size of the original in bytes, with two descriptors: the original (read), an empty memfd (write)
     child -> parent   status, height, width; status 0: the memfd now holds one part behind the other, as `Parts` says;
@@ -23,6 +24,8 @@ import warnings
 from dataclasses import astuple, dataclass
 from typing import TYPE_CHECKING, ClassVar, Self
 
+from bshm_watchd.matting.sandbox import EXIT_UNCONFINED, Allowance, CannotConfine, Walls, confine, walls
+
 if TYPE_CHECKING:
     from bshm_watchd.matting.decoding import Decoded
     from bshm_watchd.matting.photo import Pixels
@@ -32,6 +35,7 @@ REPLY = struct.Struct("<BQQ")  # a BigTIFF may say sides of 64 bits
 DECODED = 0
 REASONS = ("", "broken", "too_large", "not_a_photo", "unsupported")
 PACKET_BYTES = 512
+READY = b"ready"
 
 _PR_SET_PDEATHSIG = 1
 
@@ -61,27 +65,40 @@ class Parts:
         return cls(*cls.LAYOUT.unpack(packed))
 
 
-def main(arguments: list[str]) -> None:
-    fd, max_pixels, seconds = int(arguments[0]), int(arguments[1]), float(arguments[2])
+def main(arguments: list[str], here: Walls) -> None:
+    fd, max_pixels, max_file_bytes, seconds = (*map(int, arguments[:3]), math.ceil(float(arguments[3])))
     _die_with_the_parent()
     with socket.socket(fileno=fd) as parent:
         _load_codecs(max_pixels)
         # Here the child gives up its rights: everything it needs is loaded, and nothing foreign has been read yet.
-        while _serve(parent, max_pixels, seconds):
+        allowance = _confined(fd, max_pixels, max_file_bytes, seconds, here)
+        parent.send(READY)
+        while _serve(parent, max_pixels, allowance):
             pass
 
 
-def _serve(parent: socket.socket, max_pixels: int, seconds: float) -> bool:
+def _confined(fd: int, max_pixels: int, max_file_bytes: int, seconds: int, here: Walls) -> Allowance:
+    try:
+        return confine(fd, max_pixels, max_file_bytes, seconds, here)
+    except CannotConfine as error:
+        print(error, file=sys.stderr)  # noqa: T201  the parent reads it
+        sys.exit(EXIT_UNCONFINED)
+
+
+def _serve(parent: socket.socket, max_pixels: int, allowance: Allowance) -> bool:
     """Answer one request; False when the parent has closed the socket."""
     packet, descriptors, _, _ = socket.recv_fds(parent, REQUEST.size, 2)
     if not packet:
         return False
     # The default action ends the process even where a codec never gives the interpreter back (and no parent is left).
-    signal.alarm(math.ceil(seconds) + 1)
+    signal.alarm(allowance.seconds + 1)
     source_fd, target_fd = descriptors
     (size_bytes,) = REQUEST.unpack(packet)
+    allowance.begin(size_bytes)
     try:
-        reply = _decode(source_fd, target_fd, size_bytes, max_pixels)
+        reply = _decode(source_fd, target_fd, size_bytes, max_pixels, allowance)
+    except MemoryError:
+        sys.exit("the picture takes more memory than one of its size may")
     finally:
         for descriptor in descriptors:
             os.close(descriptor)
@@ -90,25 +107,32 @@ def _serve(parent: socket.socket, max_pixels: int, seconds: float) -> bool:
     return True
 
 
-def _decode(source_fd: int, target_fd: int, size_bytes: int, max_pixels: int) -> bytes:
+def _decode(source_fd: int, target_fd: int, size_bytes: int, max_pixels: int, allowance: Allowance) -> bytes:
     from bshm_watchd.matting.decoding import Refused, decode_picture
 
     size: list[int] = []
 
     def allocate(height: int, width: int) -> Pixels:
         size[:] = (height, width)
+        allowance.picture(height * width, size_bytes)
         return _shared_pixels(target_fd, height, width)
 
     try:
         if size_bytes == 0:
             raise Refused("not_a_photo", "the file is empty")
-        content = memoryview(mmap.mmap(source_fd, size_bytes, prot=mmap.PROT_READ))
-        decoded = decode_picture(content, max_pixels, allocate)
+        decoded = decode_picture(_content(source_fd, size_bytes), max_pixels, allocate)
     except Refused as refused:
         status = REASONS.index(refused.reason)
         return REPLY.pack(status, refused.height, refused.width) + refused.detail.encode(errors="replace")
     parts = _append(target_fd, math.prod(size) * 3, decoded)
     return REPLY.pack(DECODED, *size) + parts.pack()
+
+
+def _content(source_fd: int, size_bytes: int) -> memoryview:
+    """Raises `ValueError` where the file is shorter: what would be mapped beyond its end must not be touched."""
+    if not os.pread(source_fd, 1, size_bytes - 1):
+        raise ValueError("the file is shorter than it is said to be")
+    return memoryview(mmap.mmap(source_fd, size_bytes, prot=mmap.PROT_READ))
 
 
 def _append(target_fd: int, offset: int, decoded: Decoded) -> Parts:
@@ -161,4 +185,4 @@ def _die_with_the_parent() -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main(sys.argv[1:], walls())

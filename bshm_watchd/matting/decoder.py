@@ -17,15 +17,22 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Protocol, Self
 
-from bshm_watchd.errors import ProgramEnding, RejectedPhoto, WatchdError
-from bshm_watchd.matting.decode_child import DECODED, PACKET_BYTES, REASONS, REPLY, REQUEST, Parts
+from bshm_watchd.errors import ProgramEnding, RejectedPhoto, RuntimeBroken, WatchdError
+from bshm_watchd.matting.decode_child import DECODED, PACKET_BYTES, READY, REASONS, REPLY, REQUEST, Parts
 from bshm_watchd.matting.photo import Photo
+from bshm_watchd.matting.sandbox import EXIT_UNCONFINED
 from bshm_watchd.metadata import MAX_EXIF_BYTES, MAX_ICC_BYTES, Metadata
 
 _PHOTOS_PER_CHILD = 500
+_MAX_FILE_BYTES = 1 << 30
+_START_SECONDS = 60.0
 _SEALS = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW
 _LAST_WORDS_BYTES = 2000
 _MAX_DPI = 100_000
+# What a child's interpreter needs to be found and to run as the parent's; all else is none of its business.
+_KEPT_VARIABLES = ("PATH", "LD_LIBRARY_PATH", "LANG", "LC_ALL", "LC_CTYPE", "PYTHONHOME", "PYTHONPATH", "PYTHONUTF8")
+# Walls stand around one thread: no library may start others.
+_ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 
 
 class Decoder(Protocol):
@@ -37,6 +44,7 @@ class Decoder(Protocol):
         Raises `RejectedPhoto` (reasons `broken`, `too_large`, `not_a_photo`, `unsupported`) when the photo is at fault,
         `DecoderDied` when the attempt ended without an answer, `OSError` when the machine has no descriptor or
         memory left. Whatever was raised, the next call works. The same bytes give the same answer.
+        Raises `RuntimeBroken` where this machine would not let pictures be decoded safely.
         """
         ...
 
@@ -53,14 +61,16 @@ class ChildDecoder:
     """At most `children` decodes at a time, each in its own process; use as a context manager.
 
     A child is replaced after `photos_per_child` photos, when it dies, and when it takes longer than
-    `timeout_seconds`. Idle children sleep in the kernel.
+    `timeout_seconds`. Idle children sleep in the kernel. Each is confined before it sees a photo (see `sandbox`).
     """
 
     def __init__(
-        self, children: int, max_pixels: int, timeout_seconds: float, photos_per_child: int = _PHOTOS_PER_CHILD
-    ) -> None:
+        self, children: int, max_pixels: int, timeout_seconds: float, photos_per_child: int = _PHOTOS_PER_CHILD,
+        max_file_bytes: int = _MAX_FILE_BYTES,
+    ) -> None:  # fmt: skip
         self._children = children
         self._max_pixels = max_pixels
+        self._max_file_bytes = max_file_bytes
         self._timeout_seconds = timeout_seconds
         self._photos_per_child = photos_per_child
         # A slot belongs to the thread that took it from here; None wakes the takers of a closed decoder.
@@ -98,7 +108,7 @@ class ChildDecoder:
         try:
             child = self._ready_child(slot)
             return self._decode_in(child, source_fd, size_bytes)
-        except DecoderDied as error:
+        except (DecoderDied, RuntimeBroken) as error:
             self._retire(slot)
             if self._closing:
                 raise DecoderClosed("the decoder closed during the decode") from error
@@ -135,7 +145,8 @@ class ChildDecoder:
     def _spawn(self) -> _Child:
         """In a thread that lives as long as the decoder: the kernel kills a child with the *thread* that made it."""
         try:
-            return self._spawner.submit(_start_child, self._max_pixels, self._timeout_seconds).result()
+            limits = (self._max_pixels, self._max_file_bytes, self._timeout_seconds)
+            return self._spawner.submit(_start_child, *limits).result()
         except RuntimeError as error:
             raise DecoderClosed("the decoder is closing") from error
 
@@ -234,26 +245,48 @@ class _Child:
     socket: socket.socket
     stderr_fd: int
     photos: int = field(default=0)
+    ready: bool = field(default=False)
 
     def alive(self) -> bool:
         return self.process.poll() is None
 
     def ask(self, source_fd: int, size_bytes: int, target_fd: int, timeout_seconds: float) -> bytes:
         """One request and its reply. Raises `DecoderDied` at the end of the process or of its time."""
+        self._await_ready()
         self.photos += 1
         os.ftruncate(self.stderr_fd, 0)
         os.lseek(self.stderr_fd, 0, os.SEEK_SET)  # the child writes at this same offset
         try:
             socket.send_fds(self.socket, [REQUEST.pack(size_bytes)], [source_fd, target_fd])
-            self.socket.settimeout(timeout_seconds)
-            reply = self.socket.recv(PACKET_BYTES)
+            return self._received(timeout_seconds)
         except TimeoutError as error:
             raise DecoderDied(f"decoding took longer than {timeout_seconds:g} seconds and was stopped") from error
-        except (BrokenPipeError, ConnectionResetError) as error:
+        except BrokenPipeError as error:
             raise DecoderDied(self._last_words()) from error
-        if not reply:
+
+    def _await_ready(self) -> None:
+        """It has seen no photo until then, so that its exit status can be believed. Raises `RuntimeBroken`."""
+        if self.ready:
+            return
+        try:
+            self.ready = self._received(_START_SECONDS) == READY
+        except TimeoutError as error:
+            raise DecoderDied(f"the decoding process did not start within {_START_SECONDS:g} seconds") from error
+        except DecoderDied as error:
+            if self.process.returncode == EXIT_UNCONFINED:
+                raise RuntimeBroken(f"photos can't be decoded safely on this machine: {error}") from error
+            raise
+
+    def _received(self, timeout_seconds: float) -> bytes:
+        """Raises `DecoderDied` and `TimeoutError`."""
+        self.socket.settimeout(timeout_seconds)
+        try:
+            packet = self.socket.recv(PACKET_BYTES)
+        except ConnectionResetError as error:
+            raise DecoderDied(self._last_words()) from error
+        if not packet:
             raise DecoderDied(self._last_words())
-        return reply
+        return packet
 
     def _last_words(self) -> str:
         """How the process ended, with the last line it wrote."""
@@ -271,12 +304,13 @@ class _Child:
         os.close(self.stderr_fd)
 
 
-def _start_child(max_pixels: int, timeout_seconds: float) -> _Child:
+def _start_child(max_pixels: int, max_file_bytes: int, timeout_seconds: float) -> _Child:
     """Returns at once; the child loads its codecs while the parent goes on, and answers when it is ready."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     # What the codecs print goes to memory: it names no photo, and standard error belongs to the daemon's own lines.
     stderr_fd = os.memfd_create("bshm-watchd-decoder-stderr", os.MFD_CLOEXEC)
-    arguments = [str(theirs.fileno()), str(max_pixels), str(timeout_seconds)]
+    arguments = map(str, (theirs.fileno(), max_pixels, max_file_bytes, timeout_seconds))
+    kept = {name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ}
     try:
         process = subprocess.Popen(
             [sys.executable, "-P", "-m", "bshm_watchd.matting.decode_child", *arguments],
@@ -286,6 +320,7 @@ def _start_child(max_pixels: int, timeout_seconds: float) -> _Child:
             pass_fds=[theirs.fileno()],
             start_new_session=True,
             cwd="/",
+            env=kept | _ONE_THREAD,
         )
     except OSError:
         ours.close()
