@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +21,12 @@ _LOOK_SECONDS = 0.05
 
 
 class Program:
-    """A configuration with one hot folder, and the commands run with it. Arithmetic mattes, unless said."""
+    """A configuration with one hot folder and perhaps others, and the commands run with it; arithmetic mattes."""
 
-    def __init__(self, base: Path, *, bundle: str | None = None, state_dir: Path | None = None, **folder: Any) -> None:
+    def __init__(
+        self, base: Path, *, bundle: str | None = None, state_dir: Path | None = None,
+        limits: dict[str, Any] | None = None, others: Sequence[dict[str, Any]] = (), **folder: Any,
+    ) -> None:  # fmt: skip
         self.base = base
         self.hot = base / "hot"
         self.drop = self.hot / "drop"
@@ -34,8 +37,11 @@ class Program:
             "version": 1,
             "state_dir": str(self.state_dir),
             "model": {"bundle": bundle or str(catalogue()["arithmetic"].directory)},
-            "limits": {"min_free_mib": 0},
-            "hot_folders": [{"name": "portraits", "path": str(self.hot), "review": bundle is not None, **folder}],
+            "limits": {"min_free_mib": 0, **(limits or {})},
+            "hot_folders": [
+                {"name": "portraits", "path": str(self.hot), "review": bundle is not None, **folder},
+                *others,
+            ],
         }
         self.config.write_text(yaml.safe_dump(content), encoding="utf-8")
 
@@ -76,10 +82,8 @@ class Program:
         except (NotRunning, ControlError):
             return {}
 
-    def folder(self) -> dict[str, Any]:
-        status = self.status()
-        folder: dict[str, Any] = status["folders"][0] if status else {}
-        return folder
+    def folder(self, name: str = "portraits") -> dict[str, Any]:
+        return next((folder for folder in self.status().get("folders", ()) if folder["name"] == name), {})
 
     def names(self, place: str) -> list[str]:
         """Files below a directory of the hot folder, sorted, as paths relative to it."""

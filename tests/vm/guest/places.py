@@ -1,0 +1,116 @@
+"""A studio with hot folders on its own disk and on shares, one daemon for all, and people who write from elsewhere."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.e2e.program import Program, wait_until
+from tests.support import invariants
+from tests.support.studio import HotTree, sha256
+from tests.vm.guest.photos import deliver, photo, sync_directory
+
+DEADLINE_SECONDS = 240  # far more than an emulated machine on a busy host needs
+OPTIONS = {"review": False, "settle_seconds": 2, "rescan_seconds": 1}
+_serials = itertools.count(1)
+
+
+@dataclass
+class Place:
+    """A hot folder as the daemon's machine sees it, and the same directory as others do, where nothing ever hangs."""
+
+    name: str
+    client: Path
+    server: Path
+
+    def __post_init__(self) -> None:
+        self.tree = HotTree(self.client)
+
+    def settings(self, **more: Any) -> dict[str, Any]:
+        return {"name": self.name, "path": str(self.client), **OPTIONS, **more}
+
+    def drop(self, count: int) -> list[str]:
+        """As a remote writer does it: under its name from the first byte on, bit by bit."""
+        names = []
+        for serial in itertools.islice(_serials, count):
+            content, names = photo(serial), [*names, f"{serial}.png"]
+            self.expect(names[-1], content)
+            _write_slowly(self.server / "drop" / names[-1], content)
+        return names
+
+    def deliver(self, count: int) -> list[str]:
+        """Durable and whole under its name at once."""
+        names = []
+        for serial in itertools.islice(_serials, count):
+            content, names = photo(serial), [*names, f"{serial}.png"]
+            self.expect(names[-1], content)
+            deliver(content, self.server / "drop", names[-1])
+        return names
+
+    def expect(self, name: str, content: bytes) -> None:
+        self.tree.originals.setdefault(sha256(content), []).append(name)
+
+    def done(self) -> set[str]:
+        return {path.name for path in self.server.glob("done/*/*")}
+
+    def filed(self, place: str) -> set[str]:
+        return {path.name for path in (self.server / place).glob("*") if path.suffix != ".json"}
+
+    def check(self) -> int:
+        """The invariants hold; returns how many files were looked at."""
+        invariants.check_tree(self.tree)
+        return len(self.tree.everything())
+
+
+class Studio:
+    """The daemon, and what is asked of it while it runs."""
+
+    def __init__(self, base: Path, places: list[Place], settings: dict[str, dict[str, Any]]) -> None:
+        self.places = {place.name: place for place in places}
+        others = [place.settings(**settings.get(place.name, {})) for place in places]
+        # One attempt a photo: whatever is the place's fault, and is held against a photo, shows in failed/.
+        self.program = Program(base, others=others, limits={"max_attempts": 1}, **OPTIONS)
+        self.local = Place("portraits", base / "hot", base / "hot")
+        self.places[self.local.name] = self.local
+        self.daemon: subprocess.Popen[bytes] | None = None
+
+    @contextlib.contextmanager
+    def running(self) -> Iterator[None]:
+        """A life that the caller ends; else it is killed."""
+        with self.program.started("run") as self.daemon:
+            self.wait(lambda: self.program.status().get("ready"), "the daemon is ready")
+            yield
+
+    def wait(self, condition: Callable[[], Any], what: str) -> None:
+        wait_until(condition, DEADLINE_SECONDS, what, self.daemon)
+
+    def wait_done(self, name: str, photos: list[str]) -> None:
+        place = self.places[name]
+        self.wait(lambda: set(photos) <= place.done(), f"{photos} of {name} are done: {self.program.folder(name)}")
+
+    def wait_watching(self, *names: str) -> None:
+        self.wait(lambda: all(self.state(name) == "watching" for name in names), f"{names} are watched")
+
+    def state(self, name: str) -> str:
+        return str(self.program.folder(name).get("state"))
+
+    def log_lines(self, containing: str) -> list[str]:
+        return [line for line in self.program.log.read_text().splitlines() if containing in line]
+
+
+def _write_slowly(path: Path, content: bytes, pieces: int = 4) -> None:
+    step = len(content) // pieces + 1
+    with open(path, "wb") as file:
+        for start in range(0, len(content), step):
+            file.write(content[start : start + step])
+            file.flush()
+            time.sleep(0.1)
+        os.fsync(file.fileno())
+    sync_directory(path.parent)
