@@ -100,7 +100,7 @@ class FolderCalls:
         started = self._clock.monotonic()
         with self._folder.root() as root_fd:
             moved = self._watch is not None and self._watch.heard_in != self._drop(root_fd)
-            if moved or (scan and not self._hears()):
+            if moved or (scan and not self._listens()):
                 self._listen()
             scan = scan or moved
             looked = self._intake.look(root_fd, hints, started, scan=scan)
@@ -207,8 +207,12 @@ class FolderCalls:
         self._listen()
         return where.network
 
-    def _hears(self) -> bool:
+    def _listens(self) -> bool:
         return self._watch is not None and self._watch.watcher.alive()
+
+    def _hears(self) -> bool:
+        """Whether hints come in. A polled folder has none, however well it is."""
+        return self._watch is not None and self._watch.watcher.gives_hints and self._watch.watcher.alive()
 
     def _listen(self) -> None:
         """(Re)start the watcher. Without one, scanning alone finds the photos; that is said once."""

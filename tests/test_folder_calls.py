@@ -47,6 +47,14 @@ def test_photos_are_heard_of_in_a_drop_that_took_the_place_of_another(tmp_path: 
         calls.detach()
 
 
+def test_a_polled_folder_says_that_no_event_reaches_it_and_is_scanned_as_often_as_a_share(tmp_path: Path) -> None:
+    studio = Studio(tmp_path)
+    with studio.start(once=None) as running:
+        running.run(until=lambda: running.state.scans > 0)
+        assert not running.state.events
+        assert running.state.rescan_seconds == 5
+
+
 class _Guarded(Disk):
     """A directory named `locked` gives nothing away (an `unlisted` one not even its names) until it is `open`."""
 

@@ -31,12 +31,14 @@ class Watcher(Protocol):
       another directory stops it and starts it again, which may be done as often as needed.
     """
 
+    gives_hints: bool  # false for one that never does: whoever has it scans more often
+
     def start(self, drop_path: str, put_hint: PutHint) -> None:
         """Begin. Raises `WatcherUnavailable`; then it is as if stopped."""
         ...
 
     def alive(self) -> bool:
-        """Whether hints can still come. False before the start, after the stop, and when it broke down."""
+        """Whether it still does what it can. False before the start, after the stop, and when it broke down."""
         ...
 
     def stop(self) -> None: ...
@@ -51,6 +53,8 @@ def make_watcher(watch: Literal["auto", "events", "poll"], *, network: bool) -> 
 
 class PollWatcher:
     """No hints at all: scanning on the clock does the job alone."""
+
+    gives_hints = False
 
     def __init__(self) -> None:
         self._started = False
@@ -68,6 +72,8 @@ class PollWatcher:
 
 class EventWatcher:
     """inotify, by watchdog. Sub-directories it may not watch are silent: the scan finds what is in them."""
+
+    gives_hints = True
 
     def __init__(self) -> None:
         self._observer: BaseObserver | None = None
