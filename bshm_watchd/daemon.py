@@ -16,7 +16,7 @@ from bshm_watchd.ending import EXIT_BROKEN, EXIT_CONFIG, EXIT_FINE, EXIT_INTERRU
 from bshm_watchd.ending import EXIT_LEFT as EXIT_LEFT
 from bshm_watchd.ending import EXIT_OWNED as EXIT_OWNED
 from bshm_watchd.ending import EXIT_SOME_REJECTED as EXIT_SOME_REJECTED
-from bshm_watchd.errors import ConfigError, InstanceRunning, PlaceUnavailable, place_error
+from bshm_watchd.errors import ConfigError, InstanceRunning, OwnershipLost, PlaceUnavailable, place_error
 from bshm_watchd.events import (
     Answered,
     Asked,
@@ -157,7 +157,7 @@ class Daemon:
         """A place's trouble holds the folder; a requeue that failed was told to whoever asked; the rest ends us."""
         if call == "claim":
             folder.claiming_bytes = None
-        if isinstance(error, InstanceRunning):
+        if isinstance(error, (InstanceRunning, OwnershipLost)):
             self._trouble(folder, FolderMode.OWNED_ELSEWHERE, str(error), now, while_attaching=True)
         elif isinstance(error, PlaceUnavailable):
             self._place_trouble(folder, error, now, while_attaching=call == "attach")

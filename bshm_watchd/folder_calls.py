@@ -79,25 +79,31 @@ class FolderCalls:
         """Make sure of the root, own it, find its unfinished jobs, listen for hints."""
         self.own(adopt=adopt, take=take)
         self._check_space()
-        jobs = recovery.recover(self._folder, self._journal, self._clock, self._plan)
+        with owner.held(self._folder, self._us):
+            jobs = recovery.recover(self._folder, self._journal, self._clock, self._plan)
         self._folder.attach_outputs(frozenset(root for job in jobs for root in job.plan.output_roots))
         network = self._begin_watch()
         return Attached(tuple(jobs), self._hears(), network)
 
     def own(self, *, adopt: bool = False, take: bool = False) -> None:
         """Make sure of the root and own it. Raises `PlaceUnavailable`, `InstanceRunning` or `ConfigError`."""
-        self._folder.attach(frozenset(self._plan.output_roots), adopt=adopt)
-        owner.acquire(self._folder, self._us, take=take)
-        self._owned = True
+
+        def acquire() -> None:
+            owner.acquire(self._folder, self._us, take=take)
+            self._owned = True
+
+        self._folder.attach(frozenset(self._plan.output_roots), adopt=adopt, own=acquire)
 
     def commit(self, jobs: tuple[Job, ...]) -> tuple[Job, ...]:
         """Make a judgement about recovered jobs durable."""
-        recovery.commit(self._folder, self._journal, jobs)
+        with owner.held(self._folder, self._us):
+            recovery.commit(self._folder, self._journal, jobs)
         return jobs
 
     def look(self, hints: frozenset[str | None], wanted: int, *, scan: bool) -> Seen:
-        """Apply hints, scan if asked, and offer up to `wanted` settled photos."""
+        """Apply hints, scan if asked, and offer up to `wanted` settled photos. Raises `OwnershipLost`."""
         started = self._clock.monotonic()
+        owner.check(self._folder, self._us)
         with self._folder.root() as root_fd:
             moved = self._watch is not None and self._watch.heard_in != self._drop(root_fd)
             if moved or (scan and not self._listens()):
@@ -118,7 +124,8 @@ class FolderCalls:
             cost_bytes=cost_bytes, problem=offer.rejection or too_large,
         )  # fmt: skip
         try:
-            job = claim.claim(self._folder, job)
+            with owner.held(self._folder, self._us):
+                job = claim.claim(self._folder, job)
         except claim.TakingForbidden as error:
             return self._set_aside(offer, job, Left.STICKY if error.sticky else Left.NOT_WRITABLE)
         logs.moved(job, **_WHY_NOT.get(job.state, {}))
@@ -150,12 +157,13 @@ class FolderCalls:
             new_id(wall), self.settings.name, row.name, row.relative_dir, stamp, wall, self._plan,
             cost_bytes=0 if problem else cost, problem=problem, requeue_of=Filed(row.id, place),
         )  # fmt: skip
-        job = claim.claim(self._folder, job, place)
-        logs.moved(job, requeue_of=row.id)
-        if job.state is not State.CLAIMED:
-            raise _gone(place)
-        self._journal.record(job)
-        recovery.finish_requeue(self._folder, self._journal, job)
+        with owner.held(self._folder, self._us):
+            job = claim.claim(self._folder, job, place)
+            logs.moved(job, requeue_of=row.id)
+            if job.state is not State.CLAIMED:
+                raise _gone(place)
+            self._journal.record(job)
+            recovery.finish_requeue(self._folder, self._journal, job)
         return job
 
     def _measure(self, place: Place) -> tuple[Stamp, int, Problem | None]:

@@ -20,6 +20,7 @@ OFFERS_AHEAD = 8
 _LOOK_INTERVAL_SECONDS = 0.1  # hints are gathered for that long, so that a burst costs few looks
 _WELL_SECONDS = 60.0  # after that long without trouble the next trouble is a new one
 _ROOT_CHECK_SECONDS = 2.0
+_OWNER_CHECK_SECONDS = 2.0
 _SCAN_INTERVAL_SECONDS = 1.0
 _SCAN_PAUSE_FACTOR = 10  # a scan may take a tenth of the folder's time
 _LOCAL_RESCAN_SECONDS = 30.0
@@ -219,7 +220,8 @@ class FolderState:
         news = (mode, reason) != (self.mode, self.reason)
         if self.mode in (FolderMode.STARTING, FolderMode.WATCHING) or while_attaching:
             self.failures = 1 + (0 if self._was_well(now) else self.failures)
-            self.retry_due = now + retry.hold_seconds(self.failures)
+            owned = mode is FolderMode.OWNED_ELSEWHERE  # asking costs nothing, and a dead owner is replaced at once
+            self.retry_due = now + (_OWNER_CHECK_SECONDS if owned else retry.hold_seconds(self.failures))
         self.mode, self.reason = mode, reason
         self.offers.clear()
         return news

@@ -111,11 +111,11 @@ class Pipeline:
 
     def run(self, job: Job) -> Outcome:
         """Process a job and say how it went. Never raises: one photo never fails another."""
-        course = _Course(self._folders[job.folder], job, self._journal, self._clock)
+        course = _Course(self._folders[job.folder], job, self._journal, self._us, self._clock)
         try:
             return self._run(course)
         except OwnershipLost as error:
-            return LetGo(course.job, str(error))
+            return self._let_go(course, error)
         except RuntimeBroken as error:
             return Broken(course.job, error)
         except PlaceUnavailable as error:
@@ -161,8 +161,8 @@ class Pipeline:
 
     def _publish(self, course: _Course) -> None:
         for index in range(len(course.job.results)):
-            owner.check(course.folder, self._us)
-            self._publish_one(course, index)
+            with owner.held(course.folder, self._us):
+                self._publish_one(course, index)
         course.move(State.PUBLISHED)
 
     def _publish_one(self, course: _Course, index: int) -> None:
@@ -173,12 +173,12 @@ class Pipeline:
                 self._renumber(course, index)
 
     def _file(self, course: _Course) -> None:
-        owner.check(course.folder, self._us)
-        if course.job.state is State.PUBLISHED and course.job.filed_as is None:
-            filing.delete_original(course.folder, course.job)
-        else:
-            self._file_original(course)
-        course.finish(course.job.end)
+        with owner.held(course.folder, self._us):
+            if course.job.state is State.PUBLISHED and course.job.filed_as is None:
+                filing.delete_original(course.folder, course.job)
+            else:
+                self._file_original(course)
+            course.finish(course.job.end)
 
     def _file_original(self, course: _Course) -> None:
         while True:
@@ -239,10 +239,17 @@ class Pipeline:
         course.move(state, problem=problem, **changes)
         self._file(course)
 
+    def _let_go(self, course: _Course, error: OwnershipLost) -> LetGo:
+        """The other owner knows nothing of what was made here but not committed yet."""
+        if course.job.state is State.RUNNING:
+            with contextlib.suppress(PlaceUnavailable, OSError):
+                self._discard(course)
+        return LetGo(course.job, str(error))
+
     def _refunded(self, course: _Course) -> Job:
         """The place failed while the photo was in work: back to claimed, as far as the place still takes it."""
         if course.job.state is State.RUNNING:
-            with contextlib.suppress(PlaceUnavailable, OSError, ProgramEnding):
+            with contextlib.suppress(PlaceUnavailable, OSError, OwnershipLost, ProgramEnding):
                 self._discard(course)
                 course.move(State.CLAIMED)
         if course.job.state is State.RUNNING:
@@ -270,10 +277,11 @@ class Pipeline:
 class _Course:
     """One job on its way: the newest committed job, and how a move is committed. Belongs to one worker."""
 
-    def __init__(self, folder: HotFolder, job: Job, journal: Journal, clock: Clock) -> None:
+    def __init__(self, folder: HotFolder, job: Job, journal: Journal, us: owner.Owner, clock: Clock) -> None:
         self.folder = folder
         self.job = job
         self._journal = journal
+        self._us = us
         self._clock = clock
 
     @property
@@ -286,7 +294,7 @@ class _Course:
 
     def commit(self, job: Job) -> None:
         """The record first: it is the truth; the index may lag behind it."""
-        with self.folder.work(job.id) as work_fd:
+        with owner.held(self.folder, self._us), self.folder.work(job.id) as work_fd:
             record.write(self.folder.disk, work_fd, job)
         self.job = job
         self._journal.record(job)
@@ -303,7 +311,8 @@ class _Course:
         self.job = ended
 
     def release(self, why: PhotoChanged) -> Job:
-        self.job = claim.release(self.folder, self.job)
+        with owner.held(self.folder, self._us):
+            self.job = claim.release(self.folder, self.job)
         logs.moved(self.job, why=why)
         self._journal.forget(self.job.id)
         return self.job

@@ -41,7 +41,7 @@ def _results(folder: HotFolder) -> dict[str, bytes]:
 
 def test_a_result_is_first_a_temporary_beside_its_target(folder: HotFolder, job: Job) -> None:
     result = _written(folder, job)
-    assert _results(folder) == {f".bshm-{job.id}-0.part": _CONTENT}
+    assert _results(folder) == {publish.temporary_name(job, 0): _CONTENT}
     publish.publish(folder, result)
     assert _results(folder) == {"a.png": _CONTENT}
 

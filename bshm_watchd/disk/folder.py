@@ -63,15 +63,19 @@ class HotFolder:
         self._mismatches: set[str] = set()
         self.stable_inodes = True  # false where the file system makes inode numbers up
 
-    def attach(self, output_roots: frozenset[str], *, adopt: bool = False) -> None:
+    def attach(
+        self, output_roots: frozenset[str], *, adopt: bool = False, own: Callable[[], None] = lambda: None
+    ) -> None:
         """Check that every root is the one we know (or is new), and make what is missing in it.
 
+        `own` is called once the root is known, before anything is tried out in it: what it raises ends the attempt.
         Raises `PlaceUnavailable` (reason "unreachable" for a root that is not ours) or `ConfigError` when the
         directories for originals lie on another file system.
         """
         with _sorted_errors():
             self._identities[""] = self._attach_root(str(self.settings.path), _PRIVATE, _MARKER, adopt)
             self._identities = {"": self._identities[""]}
+            own()
             self.attach_outputs(output_roots, adopt=adopt)
             self._make_layout()
             self.probe()
@@ -86,14 +90,19 @@ class HotFolder:
     @contextlib.contextmanager
     def root(self, root: str = "") -> Iterator[int]:
         """A descriptor of a root. Raises `PlaceUnavailable` when it is not the directory that was attached."""
-        with _sorted_errors():
-            fd = self._open_root(root or str(self.settings.path))
-        try:
+        with self.disk.visit(), self._opened_root(root) as fd:
             known, now = self._identity(root), _Identity.of(fd)
             if (now.device, now.inode) != (known.device, known.inode):
                 raise PlaceUnavailable(
                     "unreachable", f"{root or self.settings.path}: another directory stands there now"
                 )
+            yield fd
+
+    @contextlib.contextmanager
+    def _opened_root(self, root: str) -> Iterator[int]:
+        with _sorted_errors():
+            fd = self._open_root(root or str(self.settings.path))
+        try:
             yield fd
         finally:
             os.close(fd)

@@ -7,6 +7,7 @@ Tests break a disk at its n-th change by wrapping the methods listed in `CHANGES
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import errno
 import functools
@@ -40,6 +41,10 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 class Disk:
     """The real disk. All methods raise `OSError` and nothing else; the caller sorts it."""
+
+    def visit(self) -> contextlib.AbstractContextManager[None]:
+        """Around all that one thread does on this disk without pause, calls of the system's own included."""
+        return contextlib.nullcontext()
 
     # -- looking ---------------------------------------------------------------------------------------
 

@@ -1,7 +1,9 @@
-"""One daemon owns a hot folder: `.bshm/owner` says which, and every publishing reads it again.
+"""One daemon owns a hot folder: `.bshm/owner` says which, and every claim, record and publishing reads it again.
 
-A dead owner of this machine is replaced at once, under a lock on `folder.json` so that two of us can't both do it. An
-owner on another machine (or in another container, whose processes we can't see) only by `folder take`.
+A dead owner of this machine is replaced at once; one on another machine (or in another container, whose processes we
+can't see) only by `folder take`. Whoever becomes the owner locks `folder.json` for itself alone, and whoever changes
+something as the owner shares that lock from the check to the end of the change (`held`). So an owner that stood still
+and lost the folder meanwhile finds out before it changes anything; one that stands still within a change is waited for.
 """
 
 from __future__ import annotations
@@ -65,27 +67,50 @@ def acquire(folder: HotFolder, us: Owner, *, take: bool = False) -> None:
     """Become the folder's owner. Raises `InstanceRunning` that names the owner when somebody else is."""
     disk = folder.disk
     content = json.dumps(asdict(us)).encode()
-    with folder.private() as fd, _locked(fd):
-        try:
-            create_record(disk, fd, _NAME, content, ".owner.tmp")
-        except FileExistsError:
-            owner = _read_owner(folder, fd)
-            if owner is not None and not take and owner.incarnation != us.incarnation and not owner.is_dead(us):
-                raise InstanceRunning(_who(folder, owner)) from None
-            write_record(disk, fd, _NAME, content)
+    with folder.private() as fd:
+        if not take:
+            _refuse_for_living(folder, fd, us)  # before anything is written into somebody else's folder
+        with _locked(fd, fcntl.LOCK_EX):
+            try:
+                create_record(disk, fd, _NAME, content, ".owner.tmp")
+            except FileExistsError:
+                if not take:
+                    _refuse_for_living(folder, fd, us)
+                write_record(disk, fd, _NAME, content)
+
+
+def _refuse_for_living(folder: HotFolder, private_fd: int, us: Owner) -> None:
+    owner = _read_owner(folder, private_fd)
+    if owner is not None and owner.incarnation != us.incarnation and not owner.is_dead(us):
+        raise InstanceRunning(_who(folder, owner))
+
+
+@contextlib.contextmanager
+def held(folder: HotFolder, us: Owner) -> Iterator[None]:
+    """Own the folder for as long as this lasts: nobody else becomes its owner meanwhile. May be nested.
+
+    Raises `OwnershipLost` at the beginning.
+    """
+    with folder.private() as fd, _locked(fd, fcntl.LOCK_SH):
+        _check(folder, fd, us)
+        yield
 
 
 def check(folder: HotFolder, us: Owner) -> None:
     """Raises `OwnershipLost` when the record no longer names us."""
     with folder.private() as fd:
-        owner = _read_owner(folder, fd)
+        _check(folder, fd, us)
+
+
+def _check(folder: HotFolder, private_fd: int, us: Owner) -> None:
+    owner = _read_owner(folder, private_fd)
     if owner is None or owner.incarnation != us.incarnation:
         raise OwnershipLost(f"hot folder {folder.settings.name} is owned by {owner or 'nobody'} now")
 
 
 def give_up(folder: HotFolder, us: Owner) -> None:
     """At a clean stop: remove the record if it is still ours."""
-    with folder.private() as fd, _locked(fd):
+    with folder.private() as fd, _locked(fd, fcntl.LOCK_EX):
         owner = _read_owner(folder, fd)
         if owner is not None and owner.incarnation == us.incarnation:
             folder.disk.unlink(fd, _NAME)
@@ -110,10 +135,10 @@ def _who(folder: HotFolder, owner: Owner) -> str:
 
 
 @contextlib.contextmanager
-def _locked(private_fd: int) -> Iterator[None]:
+def _locked(private_fd: int, how: int) -> Iterator[None]:
     fd = os.open(_LOCKED, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=private_fd)
     try:
-        fcntl.flock(fd, fcntl.LOCK_EX)
+        fcntl.flock(fd, how)
         yield
     finally:
         os.close(fd)

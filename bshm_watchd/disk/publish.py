@@ -22,7 +22,8 @@ Content = bytes | bytearray | memoryview
 
 
 def temporary_name(job: Job, index: int) -> str:
-    return f".bshm-{job.id}-{index}.part"
+    """Of the process that runs the job: two that run it, one after the other, never meet in a file."""
+    return f".bshm-{job.id}-{job.ran_in}-{index}.part"
 
 
 def write_temporary(folder: HotFolder, job: Job, index: int, kind: str, target: Place, content: Content) -> Result:

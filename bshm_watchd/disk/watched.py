@@ -1,7 +1,12 @@
-"""A disk that knows how long its oldest call has been under way: how a hung share is noticed."""
+"""A disk that knows how long its oldest call has been under way: how a hung share is noticed.
+
+Any system call on a share may hang, `fstat` and `close` as well. So a thread that visits the disk is watched from call
+to call: what it does in between belongs to the disk, too.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 from collections.abc import Callable, Iterator
@@ -32,6 +37,7 @@ class WatchedDisk(Disk):
         self._clock = clock
         # One key a thread, each written and removed by that thread alone; dict operations are atomic.
         self._started: dict[int, float] = {}
+        self._visiting: set[int] = set()  # threads, likewise
         self._disk = disk
         for name in (*_LOOKS, *CHANGES):
             setattr(self, name, self._timed(getattr(disk, name)))
@@ -39,6 +45,20 @@ class WatchedDisk(Disk):
     def oldest_call(self) -> float | None:
         """The monotonic start of the oldest call that has not come back; None when there is none."""
         return min(list(self._started.values()), default=None)
+
+    @contextlib.contextmanager
+    def visit(self) -> Iterator[None]:
+        thread = threading.get_ident()
+        if thread in self._visiting:
+            yield
+            return
+        self._visiting.add(thread)
+        self._started[thread] = self._clock.monotonic()
+        try:
+            yield
+        finally:
+            self._visiting.discard(thread)
+            self._came_back(thread)
 
     def entries(self, dir_fd: int) -> Iterator[os.DirEntry[str]]:
         thread = threading.get_ident()
@@ -49,6 +69,12 @@ class WatchedDisk(Disk):
                     self._started[thread] = self._clock.monotonic()
                 yield entry
         finally:
+            self._came_back(thread)
+
+    def _came_back(self, thread: int) -> None:
+        if thread in self._visiting:
+            self._started[thread] = self._clock.monotonic()
+        else:
             self._started.pop(thread, None)
 
     def _timed(self, call: Callable[..., Any]) -> Callable[..., Any]:
@@ -59,6 +85,6 @@ class WatchedDisk(Disk):
             try:
                 return call(*arguments)
             finally:
-                self._started.pop(thread, None)
+                self._came_back(thread)
 
         return timed

@@ -182,7 +182,6 @@ def _with_a_rival(studio: Studio, when: Callable[[str, str], bool]) -> tuple[Int
 _MOMENTS: dict[str, Callable[[str, str], bool]] = {
     "before its results are written": lambda change, name: change == "create" and name.endswith("-0.part"),
     "before its second result is written": lambda change, name: change == "create" and name.endswith("-1.part"),
-    "before the first is published": lambda change, name: change == "rename" and name == "a.png",
 }
 
 
