@@ -72,6 +72,11 @@ class FolderCalls:
         self._owned = False
 
     @property
+    def folder(self) -> HotFolder:
+        """For the jobs that are started in it. From any thread."""
+        return self._folder
+
+    @property
     def settings(self) -> HotFolderSettings:
         return self._folder.settings
 

@@ -7,7 +7,7 @@ wrong with a photo is that photo's: `run` sorts it into one outcome and raises n
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -96,10 +96,9 @@ class Pipeline:
     """Shared by all workers; holds no state of a job (that is in its record) but the names it has spoken for."""
 
     def __init__(
-        self, folders: Mapping[str, HotFolder], decoder: Decoder, matter: Matter, render: Render, journal: Journal,
-        us: owner.Owner, clock: Clock, max_attempts: int,
+        self, decoder: Decoder, matter: Matter, render: Render, journal: Journal, us: owner.Owner, clock: Clock,
+        max_attempts: int,
     ) -> None:  # fmt: skip
-        self._folders = folders
         self._decoder = decoder
         self._matter = matter
         self._render = render
@@ -109,9 +108,9 @@ class Pipeline:
         self._max_attempts = max_attempts
         self._numbering = Numbering()
 
-    def run(self, job: Job) -> Outcome:
-        """Process a job and say how it went. Never raises: one photo never fails another."""
-        course = _Course(self._folders[job.folder], job, self._journal, self._us, self._clock)
+    def run(self, job: Job, folder: HotFolder) -> Outcome:
+        """Process a job of this folder and say how it went. Never raises: one photo never fails another."""
+        course = _Course(folder.with_rights(job.plan.permissions), job, self._journal, self._us, self._clock)
         try:
             return self._run(course)
         except OwnershipLost as error:

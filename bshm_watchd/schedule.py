@@ -160,7 +160,7 @@ class Schedule:
     def _start(self, folder: FolderState, job: Job) -> None:
         folder.backlog = [other for other in folder.backlog if other.id != job.id]
         folder.running[job.id] = job
-        self._workers.start(job)
+        self._workers.start(job, folder.calls.folder)
 
     def _cost(self, folder: FolderState, offer: Offer) -> int:
         return self._cost_of(offer.height, offer.width, folder.settings.outputs) + offer.stamp.size

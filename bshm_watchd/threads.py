@@ -10,11 +10,13 @@ import threading
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from bshm_watchd.disk.folder import HotFolder
 from bshm_watchd.events import Answered, Event, JobOver, WorkerDied
 from bshm_watchd.jobs import Job
 from bshm_watchd.pipeline import Outcome
 
 Put = Callable[[Event], None]
+Run = Callable[[Job, HotFolder], Outcome]
 
 
 class Hand(Protocol):
@@ -60,19 +62,19 @@ def answer(folder: str, call: str, work: Callable[[], Any]) -> Answered:
 class Workers(Protocol):
     """Runs jobs. `start` returns at once; each job ends in exactly one `JobOver` or `WorkerDied`."""
 
-    def start(self, job: Job) -> None: ...
+    def start(self, job: Job, folder: HotFolder) -> None: ...
 
 
 class WorkerThreads:
-    def __init__(self, run: Callable[[Job], Outcome], put: Put) -> None:
+    def __init__(self, run: Run, put: Put) -> None:
         self._run = run
         self._put = put
 
-    def start(self, job: Job) -> None:
-        threading.Thread(target=self._work, args=(job,), name=f"job-{job.id}", daemon=True).start()
+    def start(self, job: Job, folder: HotFolder) -> None:
+        threading.Thread(target=self._work, args=(job, folder), name=f"job-{job.id}", daemon=True).start()
 
-    def _work(self, job: Job) -> None:
+    def _work(self, job: Job, folder: HotFolder) -> None:
         try:
-            self._put(JobOver(self._run(job)))
+            self._put(JobOver(self._run(job, folder)))
         except BaseException as error:  # noqa: BLE001  a bug: the main thread ends the process, its state is safe
             self._put(WorkerDied(error))

@@ -80,7 +80,7 @@ def open_daemon(settings: Settings, once: Once | None = None) -> Iterator[Daemon
             for folder in settings.hot_folders
         ]
         renderer = _renderer(decoder, settings)
-        pipeline = Pipeline(trees, decoder, batcher, renderer, journal, us, clock, settings.limits.max_attempts)
+        pipeline = Pipeline(decoder, batcher, renderer, journal, us, clock, settings.limits.max_attempts)
         schedule = _schedule(states, pipeline, inbox, settings, clock)
         answers = Answers(bundle.manifest.name, device, clock.wall())
         seams = Seams(us.incarnation, inbox, clock, journal, lambda name: disks[name].oldest_call(), answers.answer)

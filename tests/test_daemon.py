@@ -10,6 +10,7 @@ import pytest
 from bshm_watchd.daemon import EXIT_FINE, EXIT_LEFT, Once
 from bshm_watchd.events import StopAsked
 from tests.support import invariants
+from tests.support.contracts import Evidence
 from tests.support.disks import Died
 from tests.support.studio import Studio
 from tests.support.workers import HeldWorkers
@@ -52,6 +53,36 @@ def test_once_leaves_what_never_becomes_whole_and_says_so(tmp_path: Path) -> Non
     studio = Studio(tmp_path)
     (studio.hot / "drop" / "empty.png").write_bytes(b"")
     assert studio.run(once=Once(5)) == EXIT_LEFT
+
+
+@pytest.mark.contract("I8")
+def test_a_job_keeps_the_rights_outputs_and_places_it_was_claimed_with(tmp_path: Path, evidence: Evidence) -> None:
+    """Also those of directories, and of the original's: after a restart with quite another configuration."""
+    planned = """
+    outputs: [{kind: cutout, path: "old/{stem}.png"}]
+    originals: {done: "was done"}
+    permissions: {mode: "0640", directory_mode: "0751"}
+"""
+    studio = Studio(tmp_path, planned)
+    studio.drop("a.png")
+
+    def die(_: object) -> None:
+        raise Died("in a matte")
+
+    with pytest.raises(Died):
+        studio.run(spoil=die)
+    now = """
+    outputs: [{kind: matte, path: "new/{stem}.png"}]
+    permissions: {mode: "0604", directory_mode: "0715", strict: true}
+"""
+    reconfigured = Studio(tmp_path, now)
+    reconfigured.drop("b.png")
+    assert reconfigured.run() == EXIT_FINE
+    modes = {path: (studio.hot / path).stat().st_mode & 0o777 for path in ("old", "old/a.png", "new", "new/b.png")}
+    assert modes == {"old": 0o751, "old/a.png": 0o640, "new": 0o715, "new/b.png": 0o604}
+    assert (studio.hot / "was done" / "a.png").is_file()
+    assert (studio.hot / "was done").stat().st_mode & 0o777 == 0o751
+    evidence(files_checked=6)
 
 
 def test_a_job_is_published_to_an_output_that_was_taken_out_of_the_configuration(tmp_path: Path) -> None:

@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from bshm_watchd.disk.folder import HotFolder
+from bshm_watchd.disk.ops import Disk
 from bshm_watchd.errors import PlaceUnavailable
 from bshm_watchd.events import Answered, Event, Inbox, JobOver, WorkerDied
 from bshm_watchd.jobs import Job
@@ -16,6 +18,7 @@ from bshm_watchd.pipeline import Ended, Outcome
 from bshm_watchd.threads import FolderThread, WorkerThreads, answer
 from tests.support.trees import a_job, settings_of
 
+_FOLDER = HotFolder(Disk(), settings_of(Path("/srv/hot")), Path("/srv/state"))
 _LONG = 10.0  # only ever waited for by a test that fails
 
 
@@ -95,11 +98,11 @@ def job() -> Job:
 def test_a_job_runs_beside_the_main_thread_and_ends_in_its_outcome(job: Job) -> None:
     inbox, ran_in = Inbox(), []
 
-    def run(job: Job) -> Outcome:
+    def run(job: Job, folder: HotFolder) -> Outcome:
         ran_in.append(threading.get_ident())
         return Ended(job)
 
-    WorkerThreads(run, inbox.put).start(job)
+    WorkerThreads(run, inbox.put).start(job, _FOLDER)
     assert _take(inbox, 1) == [JobOver(Ended(job))]
     assert ran_in != [threading.get_ident()]
 
@@ -107,18 +110,18 @@ def test_a_job_runs_beside_the_main_thread_and_ends_in_its_outcome(job: Job) -> 
 @pytest.mark.parametrize("error", [ValueError("a bug"), SystemExit(1), KeyboardInterrupt()])
 def test_a_worker_that_dies_is_reported(job: Job, error: BaseException) -> None:
     inbox = Inbox()
-    WorkerThreads(lambda _: _raise(error), inbox.put).start(job)
+    WorkerThreads(lambda *_: _raise(error), inbox.put).start(job, _FOLDER)
     assert _take(inbox, 1) == [WorkerDied(error)]
 
 
 def test_jobs_do_not_wait_for_each_other(job: Job) -> None:
     inbox, all_there = Inbox(), threading.Barrier(4, timeout=_LONG)
 
-    def run(job: Job) -> Outcome:
+    def run(job: Job, folder: HotFolder) -> Outcome:
         all_there.wait()
         return Ended(job)
 
     workers = WorkerThreads(run, inbox.put)
     for _ in range(4):
-        workers.start(job)
+        workers.start(job, _FOLDER)
     assert _take(inbox, 4) == [JobOver(Ended(job))] * 4

@@ -8,6 +8,7 @@ is created there, and it is never taken for an empty folder.
 from __future__ import annotations
 
 import contextlib
+import copy
 import errno
 import json
 import os
@@ -18,7 +19,7 @@ from functools import partial
 from pathlib import Path
 
 from bshm_watchd import logs
-from bshm_watchd.config import HotFolderSettings
+from bshm_watchd.config import HotFolderSettings, PermissionSettings
 from bshm_watchd.disk import permissions
 from bshm_watchd.disk.durable import create_record, make_directory, read_record, write_record
 from bshm_watchd.disk.known_roots import FORGOTTEN, Free, KnownRoots
@@ -86,6 +87,14 @@ class HotFolder:
         with _sorted_errors():
             for root in sorted(roots - self._identities.keys()):
                 self._identities[root] = self._attach_root(root, "", _OUTPUT_MARKER, adopt)
+
+    def with_rights(self, rights: PermissionSettings) -> HotFolder:
+        """The same folder, giving what is made in it the rights that a job was claimed with. For one run of a job."""
+        if rights == self.settings.permissions:
+            return self
+        planned = copy.copy(self)
+        planned.settings = self.settings.model_copy(update={"permissions": rights})
+        return planned
 
     @contextlib.contextmanager
     def root(self, root: str = "") -> Iterator[int]:

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any, cast
 
 from bshm_watchd.config import Limits
+from bshm_watchd.disk.folder import HotFolder
+from bshm_watchd.disk.ops import Disk
 from bshm_watchd.folder_calls import FolderCalls, Seen
 from bshm_watchd.folder_state import FolderState
 from bshm_watchd.intake.intake import Looked, Offer
@@ -37,6 +39,7 @@ class ClaimingCalls:
 
     def __init__(self, name: str) -> None:
         self._settings = settings_of(Path("/srv") / name).model_copy(update={"name": name})
+        self.folder = HotFolder(Disk(), self._settings, Path("/srv/state"))
 
     def claim(self, offer: Offer, cost_bytes: int, too_large: Problem | None) -> Job:
         directory, _, name = offer.relative.rpartition("/")
@@ -76,7 +79,7 @@ class Served:
         self.begun: list[str] = []  # every photo that was ever started, in order
         self._serial = itertools.count()
 
-    def start(self, job: Job) -> None:
+    def start(self, job: Job, _: HotFolder) -> None:
         self.running.append(job)
         self.begun.append(job.name)
 

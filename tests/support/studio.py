@@ -180,7 +180,7 @@ class Running:
         }
         self.states = {name: self._state(tree, life, settings) for name, tree in trees.items()}
         pipeline = life.pipeline(
-            trees, InProcessDecoder(max_pixels=settings.limits.max_pixels), Greens(life.spoil), life.render,
+            InProcessDecoder(max_pixels=settings.limits.max_pixels), Greens(life.spoil), life.render,
             self.journal, self.us, clock, settings.limits.max_attempts,
         )  # fmt: skip
         self.workers = life.workers(pipeline.run, self.inbox.put)

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from bshm_watchd.events import Event, JobOver
+from bshm_watchd.disk.folder import HotFolder
+from bshm_watchd.events import JobOver
 from bshm_watchd.jobs import Job
-from bshm_watchd.pipeline import Outcome
-from bshm_watchd.threads import answer
+from bshm_watchd.threads import Put, Run, answer
 
 
 class InlineHand:
-    def __init__(self, folder: str, put: Callable[[Event], None]) -> None:
+    def __init__(self, folder: str, put: Put) -> None:
         self._folder = folder
         self._put = put
 
@@ -21,27 +21,29 @@ class InlineHand:
 
 
 class InlineWorkers:
-    def __init__(self, run: Callable[[Job], Outcome], put: Callable[[Event], None]) -> None:
+    def __init__(self, run: Run, put: Put) -> None:
         self._run = run
         self._put = put
 
-    def start(self, job: Job) -> None:
-        self._put(JobOver(self._run(job)))
+    def start(self, job: Job, folder: HotFolder) -> None:
+        self._put(JobOver(self._run(job, folder)))
 
 
 class HeldWorkers(InlineWorkers):
     """Jobs start and stay under way until `finish`. While one is in its matte, another may be begun: `begin_next`."""
 
-    def __init__(self, run: Callable[[Job], Outcome], put: Callable[[Event], None]) -> None:
+    def __init__(self, run: Run, put: Put) -> None:
         super().__init__(run, put)
         self.started: list[Job] = []
+        self._folders: dict[str, HotFolder] = {}  # by job
 
-    def start(self, job: Job) -> None:
+    def start(self, job: Job, folder: HotFolder) -> None:
         self.started.append(job)
+        self._folders[job.id] = folder
 
     def finish(self, job: Job) -> None:
         self.started.remove(job)
-        super().start(job)
+        super().start(job, self._folders.pop(job.id))
 
     def begin_next(self) -> None:
         """Run the next job that waits. Called from within a matte, so that several are under way at one time."""
