@@ -197,12 +197,13 @@ def test_deleted_originals_need_no_directory(tmp_path: Path) -> None:
     assert not (folder.settings.path / "done").exists()
 
 
+@pytest.mark.contract("P6")
 @pytest.mark.parametrize("name", ["drop", "done", ".bshm"])
 def test_a_link_in_the_layout_is_not_followed(tmp_path: Path, name: str) -> None:
     folder = hot_folder(tmp_path)
     (tmp_path / "outside").mkdir()
     (folder.settings.path / name).symlink_to(tmp_path / "outside")
-    with pytest.raises(OSError):
+    with pytest.raises(PlaceUnavailable, match=f"{folder.settings.path}/{name}: .* move it away"):
         attach(folder)
     assert _names(tmp_path / "outside") == []
 

@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from bshm_watchd.disk.ops import Disk
+from bshm_watchd.errors import place_error
 from bshm_watchd.intake.scan import Scan, scan
+from tests.support.trees import as_ordinary_user
 
 
 def scanned(drop: Path, known: set[str] | None = None, *, others_too: bool = False) -> Scan:
@@ -123,6 +125,8 @@ class NamesOnly(Disk):
     """A stat for each of 100,000 names would cost a scan many times what reading the names does."""
 
     def lstat(self, dir_fd: int, name: str) -> os.stat_result:
+        if name == ".":
+            return super().lstat(dir_fd, name)
         raise AssertionError(f"{name} was looked at, not only listed")
 
 
@@ -136,3 +140,33 @@ def test_a_hundred_thousand_known_names_are_scanned_without_looking_at_one(tmp_p
     print(f"scan of 100,000 known names: {time.perf_counter() - begun:.3f} s")
     os.close(fd)
     assert found.photos == names
+
+
+@pytest.mark.contract("P5")
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs another user's rights, which only root can take on")
+def test_what_may_be_listed_but_not_searched_is_told_of_itself_and_not_of_each_file_in_it(fast_path: Path) -> None:
+    touch(fast_path, "a.jpg", "sub/b.jpg")
+    fast_path.chmod(0o755)
+    (fast_path / "sub").chmod(0o744)
+
+    def work() -> str:
+        try:
+            found = scanned(fast_path)
+        except PermissionError as error:
+            return f"{error.filename}"
+        return f"{found.photos} {found.unreadable}"
+
+    assert as_ordinary_user(work) == "{'a.jpg'} ['sub']"
+    fast_path.chmod(0o744)
+    assert as_ordinary_user(work) == "."
+
+
+@pytest.mark.contract("D6")
+def test_a_listing_that_fails_can_be_sorted_like_any_other_error(tmp_path: Path) -> None:
+    """Python gives the descriptor's number for a file name: a share that died while it was listed ended the program."""
+    touch(tmp_path, "a.jpg")
+    fd = os.open(tmp_path / "a.jpg", os.O_RDONLY)
+    with pytest.raises(NotADirectoryError) as caught:
+        list(Disk().entries(fd))
+    os.close(fd)
+    assert str(place_error(caught.value)).startswith("the hot folder: Not a directory")

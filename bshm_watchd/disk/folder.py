@@ -24,7 +24,7 @@ from bshm_watchd.disk import permissions
 from bshm_watchd.disk.durable import create_record, make_directory, read_record, write_record
 from bshm_watchd.disk.known_roots import FORGOTTEN, Free, KnownRoots
 from bshm_watchd.disk.ops import Disk
-from bshm_watchd.disk.walk import open_below, open_or_make
+from bshm_watchd.disk.walk import named, open_below, open_named, open_or_make
 from bshm_watchd.errors import ConfigError, PermissionsIgnored, PlaceUnavailable, place_error
 from bshm_watchd.jobs import Place
 
@@ -105,7 +105,8 @@ class HotFolder:
                 raise PlaceUnavailable(
                     "unreachable", f"{root or self.settings.path}: another directory stands there now"
                 )
-            yield fd
+            with named(root or str(self.settings.path)):
+                yield fd
 
     @contextlib.contextmanager
     def _opened_root(self, root: str) -> Iterator[int]:
@@ -123,26 +124,18 @@ class HotFolder:
     @contextlib.contextmanager
     def existing(self, place: Place) -> Iterator[int]:
         """The directory of a place; `FileNotFoundError` where it is missing."""
-        path = f"{place.root or self.settings.path}/{place.directory}"
-        with (
-            self.root(place.root) as root_fd,
-            _named(path),
-            open_below(self.disk, root_fd, place.directory) as fd,
-            _named(path, inside=True),
-        ):
+        with self.root(place.root) as root_fd, open_named(self.disk, root_fd, place.directory) as fd:
             yield fd
 
     @contextlib.contextmanager
     def directory(self, place: Place, *, for_results: bool = False) -> Iterator[int]:
         """The directory of a place, made (with its final permissions) where it is missing."""
-        path = f"{place.root or self.settings.path}/{place.directory}"
         tell = partial(self.report_mismatch, "directory", strictly=for_results)
         make = partial(self._make_directory, root_mode=self._identity(place.root).mode, tell=tell)
         with (
             self.root(place.root) as root_fd,
-            _named(path),
             open_or_make(self.disk, root_fd, place.directory, make) as fd,
-            _named(path, inside=True),
+            named(place.directory),
         ):
             yield fd
 
@@ -209,7 +202,8 @@ class HotFolder:
     def _attach_root(self, path: str, marker_dir: str, marker: str, adopt: bool) -> _Identity:
         fd = self._open_root(path)
         try:
-            found = self._read_marker(fd, marker_dir, marker)
+            with named(path):
+                found = self._read_marker(fd, marker_dir, marker)
             known = self._known.read(path)
             if not adopt and found != known and (known or found == _DAMAGED):
                 name = f"{marker_dir}/{marker}".lstrip("/")
@@ -300,18 +294,6 @@ def _fixed_part(template: str) -> str:
     fixed, field, _ = template.partition("{")
     path = os.path.normpath(fixed.rpartition("/")[0] if field else fixed)
     return "" if path == "." else path
-
-
-@contextlib.contextmanager
-def _named(path: str, *, inside: bool = False) -> Iterator[None]:
-    """An `OSError` in there says the whole path, of the directory or `inside` it: the calls know a name at most."""
-    try:
-        yield
-    except OSError as error:
-        name = os.fsdecode(error.filename or "")
-        if not os.path.isabs(name):
-            error.filename = os.path.join(path, name).rstrip("/") if inside else path
-        raise
 
 
 @contextlib.contextmanager

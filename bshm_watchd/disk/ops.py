@@ -80,15 +80,23 @@ class Disk:
 
     def entries(self, dir_fd: int) -> Iterator[os.DirEntry[str]]:
         """The names in a directory; what they are is asked of each entry, and needs no further call as a rule."""
-        with os.scandir(dir_fd) as listing:
-            yield from listing
+        try:
+            with os.scandir(dir_fd) as listing:
+                yield from listing
+        except OSError as error:
+            error.filename = None  # it is the descriptor's number, which tells nobody anything
+            raise
 
     def lstat(self, dir_fd: int, name: str) -> os.stat_result:
-        return os.lstat(name, dir_fd=dir_fd)
+        try:
+            return os.lstat(name, dir_fd=dir_fd)
+        except PermissionError as error:
+            error.filename = None  # what can't be searched is the directory
+            raise
 
     def exists(self, dir_fd: int, name: str) -> bool:
         try:
-            os.lstat(name, dir_fd=dir_fd)
+            Disk.lstat(self, dir_fd, name)
         except FileNotFoundError:
             return False
         return True

@@ -34,6 +34,13 @@ def open_below(disk: Disk, root_fd: int, relative: str) -> Iterator[int]:
 
 
 @contextlib.contextmanager
+def open_named(disk: Disk, root_fd: int, relative: str) -> Iterator[int]:
+    """As `open_below`, and an `OSError` while it is open says where below the root."""
+    with open_below(disk, root_fd, relative) as fd, named(relative):
+        yield fd
+
+
+@contextlib.contextmanager
 def open_or_make(disk: Disk, root_fd: int, relative: str, make: Callable[[int, str], None]) -> Iterator[int]:
     """As `open_below`, calling `make(parent_fd, name)` for each missing directory; losing that race is fine."""
     names = parts(relative)
@@ -47,12 +54,23 @@ def open_or_make(disk: Disk, root_fd: int, relative: str, make: Callable[[int, s
         os.close(fd)
 
 
+@contextlib.contextmanager
+def named(directory: str) -> Iterator[None]:
+    """An `OSError` in there gets a path that begins with `directory`: the calls themselves know a name at most."""
+    try:
+        yield
+    except OSError as error:
+        error.filename = os.path.normpath(os.path.join(directory, os.fsdecode(error.filename or "")))
+        raise
+
+
 def _open(disk: Disk, root_fd: int, names: tuple[str, ...]) -> int:
     if len(names) > 1:
         try:
             return disk.open_beneath(root_fd, "/".join(names))
         except OSError as error:
-            if error.errno != errno.ENOSYS:
+            # A walk knows in which directory the right is missing.
+            if error.errno not in (errno.ENOSYS, errno.EACCES):
                 raise
     return _walk(disk, root_fd, names)
 
@@ -61,10 +79,9 @@ def _walk(disk: Disk, root_fd: int, names: tuple[str, ...]) -> int:
     """As openat2 does it: of the directories on the way only search permission is wanted."""
     fd = os.dup(root_fd)
     try:
-        for name in names[:-1]:
-            fd = _replaced(fd, disk.enter(fd, name))
-        for name in names[-1:]:
-            fd = _replaced(fd, disk.open_directory(fd, name))
+        for depth, name in enumerate(names):
+            with _blamed(disk, fd, names, depth):
+                fd = _replaced(fd, disk.enter(fd, name) if depth + 1 < len(names) else disk.open_directory(fd, name))
         return fd
     except BaseException:
         os.close(fd)
@@ -74,15 +91,36 @@ def _walk(disk: Disk, root_fd: int, names: tuple[str, ...]) -> int:
 def _walk_and_make(disk: Disk, root_fd: int, names: tuple[str, ...], make: Callable[[int, str], None]) -> int:
     fd = os.dup(root_fd)
     try:
-        for name in names:
-            if not disk.exists(fd, name):
-                with contextlib.suppress(FileExistsError):
-                    make(fd, name)
-            fd = _replaced(fd, disk.open_directory(fd, name))
+        for depth, name in enumerate(names):
+            with _blamed(disk, fd, names, depth):
+                if not disk.exists(fd, name):
+                    with contextlib.suppress(FileExistsError):
+                        make(fd, name)
+                fd = _replaced(fd, disk.open_directory(fd, name))
         return fd
     except BaseException:
         os.close(fd)
         raise
+
+
+@contextlib.contextmanager
+def _blamed(disk: Disk, fd: int, names: tuple[str, ...], depth: int) -> Iterator[None]:
+    """An `OSError` of this step names the directory that is at fault, from the root on."""
+    try:
+        yield
+    except OSError as error:
+        here = depth if error.errno == errno.EACCES and not _is_entered(disk, fd, names[depth]) else depth + 1
+        error.filename = "/".join(names[:here])
+        raise
+
+
+def _is_entered(disk: Disk, fd: int, name: str) -> bool:
+    """Whether the directory around it can be searched: then what is missing is a right on the thing itself."""
+    try:
+        os.close(disk.enter(fd, name))
+    except OSError:
+        return False
+    return True
 
 
 def _replaced(fd: int, below: int) -> int:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from enum import Enum
 
 from bshm_watchd.disk.ops import Disk
-from bshm_watchd.disk.walk import open_below, parts
+from bshm_watchd.disk.walk import named, open_below, parts
 
 
 class Trouble(Enum):
@@ -67,7 +67,9 @@ class Below:
 
     def lstat(self, path: str) -> os.stat_result:
         directory, _, name = path.rpartition("/")
-        return self._disk.lstat(self._directory(directory), name)
+        dir_fd = self._directory(directory)
+        with named(directory):
+            return self._disk.lstat(dir_fd, name)
 
     def directory_status(self, path: str) -> os.stat_result:
         """Of the directory that `path` lies in."""
@@ -77,7 +79,9 @@ class Below:
     def open(self, path: str) -> Iterator[int]:
         """A descriptor for reading, closed at the end; never waits for a fifo or a lease."""
         directory, _, name = path.rpartition("/")
-        fd = self._disk.open_file(self._directory(directory), name)
+        dir_fd = self._directory(directory)
+        with named(directory):
+            fd = self._disk.open_file(dir_fd, name)
         try:
             yield fd
         finally:

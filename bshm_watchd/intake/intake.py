@@ -16,7 +16,7 @@ from bshm_watchd.config import HotFolderSettings, Limits
 from bshm_watchd.disk.folder import DROP
 from bshm_watchd.disk.ops import Disk, is_plain_file
 from bshm_watchd.disk.probe import Writer, probe_writer
-from bshm_watchd.disk.walk import open_below
+from bshm_watchd.disk.walk import open_named
 from bshm_watchd.intake import rejections
 from bshm_watchd.intake.below import Below, Trouble, plain_path, trouble
 from bshm_watchd.intake.complete import Verdict, inspect
@@ -310,7 +310,7 @@ class Intake:
 
     @contextlib.contextmanager
     def _below(self, root_fd: int) -> Iterator[tuple[int, Below]]:
-        with open_below(self._disk, root_fd, DROP) as drop_fd, contextlib.closing(Below(self._disk, drop_fd)) as below:
+        with open_named(self._disk, root_fd, DROP) as drop_fd, contextlib.closing(Below(self._disk, drop_fd)) as below:
             yield drop_fd, below
 
     def _comparable(self, stamp: Stamp) -> Stamp:

@@ -7,7 +7,7 @@ from collections.abc import Container
 from dataclasses import dataclass, field
 
 from bshm_watchd.disk.ops import Disk
-from bshm_watchd.disk.walk import open_below
+from bshm_watchd.disk.walk import open_named
 from bshm_watchd.intake.kinds import Sort, is_walked, sort_name
 
 _GONE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
@@ -35,7 +35,8 @@ def scan(disk: Disk, drop_fd: int, known: Container[str], *, others_too: bool = 
     while waiting:
         directory = waiting.pop()
         try:
-            with open_below(disk, drop_fd, directory) as fd:
+            with open_named(disk, drop_fd, directory) as fd:
+                disk.lstat(fd, ".")  # listed, but not to be searched: that is the directory's fault, not each file's
                 waiting += _list(disk, fd, directory, known, others_too, found)
         except OSError as error:
             if not directory or error.errno not in _GONE + _UNREADABLE:
