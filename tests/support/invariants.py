@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 from collections import Counter
 from collections.abc import Callable
@@ -126,9 +127,9 @@ def _originals(tree: HotTree, place: str) -> list[Path]:
     return [path for path in files if path.stat().st_size or path.stat().st_mode & 0o777]
 
 
-def _unnumbered(path: str) -> str:
+def _unnumbered(path: str) -> bytes:
     """Without its number, and without the rest of a name so long that a number or a sidecar's ending cut it."""
-    return re.sub(r"(~\d+)*(\.[^./]*)$", r"\2", path)[:200]
+    return os.fsencode(re.sub(r"(~\d+)*(\.[^./]*)$", r"\2", path))[:200]
 
 
 def _named(tree: HotTree, digests: Counter[str]) -> list[str]:
