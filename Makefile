@@ -8,7 +8,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 # What some tests run, by the Debian package that brings it; where it can't be had those tests say why they skip.
-DEBIAN_PACKAGES := acl attr bindfs faketime fuse3 pngcheck strace
+DEBIAN_PACKAGES := acl attr bindfs faketime fuse3 pngcheck rsync strace
 # What the virtual machine runs, and what it mounts there.
 VM_PACKAGES := busybox-static cifs-utils cpio dmsetup e2fsprogs linux-image-amd64 nfs-common nfs-kernel-server \
   qemu-system-x86 samba smbclient

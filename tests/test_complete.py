@@ -93,6 +93,7 @@ BEGUN = ["jpeg", "png", "progressive", "restart markers", "thumbnail inside", "r
          "webp animated", "tiff", "tiff big endian", "tiff big", "tiff tiles", "tiff directory at the end"]  # fmt: skip
 
 
+@pytest.mark.contract("I2")
 @pytest.mark.parametrize("name", BEGUN)
 def test_no_beginning_of_a_photo_is_complete(name: str) -> None:
     content = WHOLE[name][0]
@@ -101,6 +102,7 @@ def test_no_beginning_of_a_photo_is_complete(name: str) -> None:
     assert judge(content[:-1]).verdict is Verdict.INCOMPLETE
 
 
+@pytest.mark.contract("I2")
 @pytest.mark.parametrize("name", ["jpeg", "png", "progressive"])
 def test_a_preallocated_photo_is_incomplete_until_its_last_byte(name: str) -> None:
     content = WHOLE[name][0]
@@ -141,6 +143,7 @@ def test_a_file_of_zeros_is_read_once() -> None:
     assert reading.longest <= BLOCK_BYTES
 
 
+@pytest.mark.contract("I6")
 @pytest.mark.parametrize(
     "content",
     [
@@ -187,6 +190,7 @@ def test_the_beginning_of_a_beginning_is_incomplete(mark: bytes) -> None:
     assert judge(mark + bytes(5000)).verdict is Verdict.INCOMPLETE
 
 
+@pytest.mark.contract("I2")
 @pytest.mark.parametrize("kind", ["tiff", "webp"])
 def test_a_half_written_picture_in_a_preallocated_file_has_a_tail_of_zeros(kind: str) -> None:
     """Nothing in it says that it is not all there: its time to settle is extended once instead."""
@@ -215,6 +219,7 @@ def test_a_long_catalogue_is_not_walked_to_its_end() -> None:
     assert reading.looks <= 1 + 3 * 100 + 1
 
 
+@pytest.mark.contract("I6")
 @pytest.mark.parametrize(
     "tags",
     [
@@ -255,6 +260,7 @@ def test_an_end_mark_on_the_edge_of_a_block_is_found() -> None:
     assert all(judge(jpeg(coded_bytes=around + shift)).verdict is Verdict.COMPLETE for shift in range(-3, 4))
 
 
+@pytest.mark.contract("I2")
 def test_a_file_that_shrinks_while_it_is_read_is_incomplete() -> None:
     content = jpeg(coded_bytes=BLOCK_BYTES * 3)
     assert inspect(Reading(content[: BLOCK_BYTES * 2]), len(content)).verdict is Verdict.INCOMPLETE

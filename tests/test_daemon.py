@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from bshm_watchd.daemon import EXIT_FINE, EXIT_LEFT, Once
+from bshm_watchd.daemon import EXIT_BROKEN, EXIT_FINE, EXIT_LEFT, Once
+from bshm_watchd.errors import RuntimeBroken
 from bshm_watchd.events import StopAsked
 from tests.support import invariants
 from tests.support.contracts import Evidence
@@ -49,6 +50,21 @@ def test_once_does_not_spin_while_a_photo_takes_longer_than_it_would_wait(tmp_pa
         assert running.run() == EXIT_FINE
 
 
+@pytest.mark.contract("O7")
+def test_a_broken_model_ends_the_program_and_the_next_one_goes_on(tmp_path: Path) -> None:
+    studio = Studio(tmp_path)
+    studio.drop("a.png")
+
+    def break_down(_: object) -> None:
+        raise RuntimeBroken("the device is gone")
+
+    assert studio.run(spoil=break_down) == EXIT_BROKEN == 70
+    assert studio.run() == EXIT_FINE
+    assert studio.tree("results") == ["a.png"]
+    invariants.check(studio)
+
+
+@pytest.mark.contract("O7")
 def test_once_leaves_what_never_becomes_whole_and_says_so(tmp_path: Path) -> None:
     studio = Studio(tmp_path)
     (studio.hot / "drop" / "empty.png").write_bytes(b"")

@@ -39,6 +39,7 @@ def test_a_dropped_photo_is_offered_once_it_has_settled_with_all_that_is_known_o
     assert (looked.waiting, looked.ready, looked.oldest_first_seen) == (0, 0, None)
 
 
+@pytest.mark.contract("I2")
 def test_a_slow_copy_is_left_alone_until_it_is_over(make: Make) -> None:
     folder, whole = make(), jpeg(coded_bytes=5000)
     path = folder.drop / "a.jpg"
@@ -50,6 +51,7 @@ def test_a_slow_copy_is_left_alone_until_it_is_over(make: Make) -> None:
     assert folder.offered(after=2) == ["a.jpg"]
 
 
+@pytest.mark.contract("I2")
 def test_a_copy_that_stalls_for_longer_than_it_takes_to_settle_is_not_offered(make: Make) -> None:
     folder, whole = make(), jpeg(coded_bytes=5000)
     path = folder.put("a.jpg", whole[:2500])
@@ -61,6 +63,7 @@ def test_a_copy_that_stalls_for_longer_than_it_takes_to_settle_is_not_offered(ma
     assert [folder.offered(after=10), folder.offered(after=2)] == [[], ["a.jpg"]]
 
 
+@pytest.mark.contract("I2")
 def test_a_truncated_photo_is_rejected_a_minute_after_its_last_change(make: Make) -> None:
     folder = make()
     folder.put("a.jpg", jpeg()[:-20])
@@ -73,6 +76,7 @@ def test_a_truncated_photo_is_rejected_a_minute_after_its_last_change(make: Make
     assert "copy it again" in offer.rejection.what_to_do
 
 
+@pytest.mark.contract("I2")
 def test_a_photo_held_open_by_a_writer_is_not_offered(make: Make) -> None:
     folder = make()
     folder.put("a.jpg")
@@ -83,6 +87,7 @@ def test_a_photo_held_open_by_a_writer_is_not_offered(make: Make) -> None:
     assert folder.offered(after=20) == ["a.jpg"]
 
 
+@pytest.mark.contract("I2")
 @pytest.mark.parametrize(("network", "writer", "seconds"), [(False, Writer.UNKNOWN, 5), (True, Writer.FREE, 10)])
 def test_where_writers_are_unseen_it_takes_longer(make: Make, network: bool, writer: Writer, seconds: int) -> None:
     folder = make(network=network)
@@ -92,6 +97,7 @@ def test_where_writers_are_unseen_it_takes_longer(make: Make, network: bool, wri
     assert [folder.offered(after=1) for _ in range(seconds)] == [[]] * (seconds - 1) + [["a.jpg"]]
 
 
+@pytest.mark.contract("I2")
 def test_a_photo_replaced_while_it_settles_starts_again(make: Make) -> None:
     folder = make()
     folder.put("a.jpg")
@@ -102,6 +108,7 @@ def test_a_photo_replaced_while_it_settles_starts_again(make: Make) -> None:
     assert [offer.width for offer in folder.take()] == [10]
 
 
+@pytest.mark.contract("I2")
 def test_a_photo_changed_after_it_settled_is_not_offered_as_it_was(make: Make) -> None:
     folder = make()
     path = folder.put("a.jpg")
@@ -113,6 +120,7 @@ def test_a_photo_changed_after_it_settled_is_not_offered_as_it_was(make: Make) -
     assert folder.offered(after=2) == ["a.jpg"]
 
 
+@pytest.mark.contract("I2")
 def test_a_photo_changed_while_it_is_inspected_is_not_offered(make: Make, tmp_path: Path) -> None:
     class Racing(Disk):
         def read_at(self, fd: int, length_bytes: int, offset: int) -> bytes:
@@ -125,6 +133,7 @@ def test_a_photo_changed_while_it_is_inspected_is_not_offered(make: Make, tmp_pa
     assert folder.settle() == []
 
 
+@pytest.mark.contract("I6")
 def test_a_part_file_renamed_to_its_name_is_taken(make: Make) -> None:
     folder = make()
     part = folder.put("a.jpg.part")
@@ -144,6 +153,7 @@ def test_a_folder_of_fifty_moved_in_is_taken_in_natural_order(make: Make, tmp_pa
     assert folder.offered(after=2) == [f"shoot/img{number}.jpg" for number in range(50)]
 
 
+@pytest.mark.contract("I4")
 def test_a_photo_deleted_while_it_settles_is_forgotten(make: Make) -> None:
     folder = make()
     path = folder.put("a.jpg")
@@ -153,6 +163,7 @@ def test_a_photo_deleted_while_it_settles_is_forgotten(make: Make) -> None:
     assert folder.take() == []
 
 
+@pytest.mark.contract("I4")
 def test_a_photo_deleted_after_it_settled_is_forgotten(make: Make) -> None:
     folder = make()
     path = folder.put("a.jpg")
@@ -163,6 +174,7 @@ def test_a_photo_deleted_after_it_settled_is_forgotten(make: Make) -> None:
     assert folder.look(after=2).waiting == 0
 
 
+@pytest.mark.contract("I4")
 def test_a_settled_photo_that_a_scan_misses_is_forgotten_without_being_taken(make: Make) -> None:
     folder = make()
     path = folder.put("a.jpg")
@@ -242,6 +254,7 @@ def test_a_photo_dropped_under_a_name_just_claimed_is_seen_at_once(make: Make) -
     assert [again.relative for again in folder.take()] == ["a.jpg"]
 
 
+@pytest.mark.contract("I2")
 def test_only_renamed_files_are_taken_where_that_is_configured(make: Make) -> None:
     folder = make(ready="rename")
     slow = folder.put("slow.jpg", b"\xff\xd8")
@@ -262,6 +275,7 @@ def test_only_renamed_files_are_taken_where_that_is_configured(make: Make) -> No
     assert folder.offered(after=2) == ["renamed.jpg"]
 
 
+@pytest.mark.contract("I5")
 def test_new_photos_get_through_beside_a_crowd_that_never_settles(make: Make) -> None:
     folder = make()
     for number in range(300):
@@ -289,6 +303,7 @@ class Counting(Disk):
         return super().lstat(dir_fd, name)
 
 
+@pytest.mark.contract("I5")
 def test_twenty_thousand_photos_are_settled_with_two_looks_each(make: Make) -> None:
     disk = Counting()
     folder = make(disk=disk)

@@ -67,6 +67,7 @@ def test_a_file_swapped_for_a_link_is_not_followed(make: Make, tmp_path: Path) -
     assert folder.take() == []
 
 
+@pytest.mark.contract("I6")
 def test_what_is_no_photo_inside_is_rejected_at_its_first_settle(make: Make) -> None:
     folder = make()
     folder.put("a.jpg", b"RIFF\x24\0\0\0WAVEfmt ")
@@ -86,6 +87,7 @@ def test_what_is_beyond_the_limits_is_rejected_as_too_large(make: Make, limits: 
     assert offer.rejection is not None and offer.rejection.reason == "too_large"
 
 
+@pytest.mark.contract("I6")
 def test_other_files_are_left_counted_and_told_once_a_directory(make: Make) -> None:
     folder = make()
     for name in ("a.cr3", "b.xmp", "sub/c.heic"):
@@ -97,6 +99,7 @@ def test_other_files_are_left_counted_and_told_once_a_directory(make: Make) -> N
     assert (looked.other_files, looked.other_news) == (4, ())
 
 
+@pytest.mark.contract("I6")
 def test_other_files_are_rejected_where_that_is_configured(make: Make) -> None:
     folder = make(other_files="reject")
     folder.put("a.cr3", b"raw")
@@ -108,6 +111,7 @@ def test_other_files_are_rejected_where_that_is_configured(make: Make) -> None:
     assert (offer.relative, offer.rejection.reason) == ("a.cr3", "not_a_photo_kind")
 
 
+@pytest.mark.contract("I2")
 def test_zeros_after_the_end_of_a_photo_cost_ten_seconds_once(make: Make) -> None:
     folder = make()
     folder.put("a.jpg", jpeg() + bytes(TAIL_BYTES))

@@ -18,6 +18,7 @@ _SETTINGS = settings_of(Path("/srv/hot"))
 _any_name = st.binary(min_size=1, max_size=255).filter(lambda name: not {0, 47} & set(name)).map(os.fsdecode)
 
 
+@pytest.mark.contract("O5")
 @pytest.mark.parametrize(("before", "after"), list(itertools.product(State, State)))
 def test_only_the_moves_of_the_table_are_possible(before: State, after: State) -> None:
     job = a_job(_SETTINGS, state=before)

@@ -15,6 +15,7 @@ def test_a_photo_name_is_a_candidate(name: str) -> None:
     assert sort_name(name) is Sort.CANDIDATE
 
 
+@pytest.mark.contract("I6")
 @pytest.mark.parametrize(
     "name",
     [
@@ -39,6 +40,7 @@ def test_somebodys_temporary_is_ignored(name: str) -> None:
     assert sort_name(name) is Sort.IGNORED
 
 
+@pytest.mark.contract("I6")
 @pytest.mark.parametrize(
     "name", ["a.cr3", "a.heic", "a.xmp", "a.psd", "a.mp4", "a.gif", "a.dng", "a", "jpg", "a.jpg~", "a.jpgx", "part"]
 )
@@ -66,6 +68,7 @@ def test_the_first_bytes_say_the_kind(head: bytes, name: str | None) -> None:
     assert [kind.name for kind in KINDS if kind.begins(head)] == ([name] if name else [])
 
 
+@pytest.mark.contract("I6")
 @pytest.mark.parametrize(("name", "walked"), [("wedding", True), ("@eaDir", False), (".Trash", False), ("a.jpg", True)])
 def test_ignored_directories_are_not_walked(name: str, walked: bool) -> None:
     assert is_walked(name) is walked

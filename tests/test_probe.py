@@ -33,12 +33,14 @@ def test_a_file_nobody_writes_is_free(photo: Path) -> None:
     assert probe(photo) is Writer.FREE
 
 
+@pytest.mark.contract("I2")
 def test_a_file_open_for_writing_is_busy_until_it_is_closed(photo: Path) -> None:
     with photo.open("ab"):
         assert probe(photo) is Writer.BUSY
     assert probe(photo) is Writer.FREE
 
 
+@pytest.mark.contract("I2")
 def test_a_mapped_file_is_busy_after_its_descriptor_is_closed(photo: Path) -> None:
     with photo.open("r+b") as file:
         mapped = mmap.mmap(file.fileno(), 1)
@@ -65,6 +67,7 @@ def test_what_has_no_leases_is_unknown_not_free(tmp_path: Path) -> None:
     os.close(fd)
 
 
+@pytest.mark.contract("I2")
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root to become another user")
 def test_another_users_file_is_unknown_without_the_right_to_ask(photo: Path) -> None:
     photo.chmod(0o644)

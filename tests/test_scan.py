@@ -36,6 +36,7 @@ def test_photos_are_found_in_every_directory_and_the_rest_is_counted_by_director
     assert found.unreadable == []
 
 
+@pytest.mark.contract("I6")
 def test_ignored_names_are_neither_found_nor_counted(tmp_path: Path) -> None:
     touch(tmp_path, ".a.jpg", "a.jpg.part", "@eaDir/a.jpg", ".hidden/a.jpg", "Thumbs.db")
     assert scanned(tmp_path) == Scan()

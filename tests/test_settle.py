@@ -24,11 +24,12 @@ class Seen:
     def __init__(self, quiet: Quiet | None = None, **options: bool) -> None:
         self.tracker = tracker(quiet, **options)
         self.tracker.add(["a.jpg"], 0.0)
+        self.wall_ahead = 0.0
 
     def at(self, now: float, found: Stamp, writer: Writer = Writer.FREE) -> str:
         steps = []
         for path in self.tracker.due(now, 10):
-            step = self.tracker.observed(path, found, now, WALL + now)
+            step = self.tracker.observed(path, found, now, WALL + now + self.wall_ahead)
             steps.append(step)
             if step is Step.QUIET:
                 self.tracker.probed(path, writer, now)
@@ -46,6 +47,7 @@ F, U, B = Writer.FREE, Writer.UNKNOWN, Writer.BUSY
 S1, S2 = stamp(100), stamp(200, mtime=WALL + 1, ctime=WALL + 1)
 
 
+@pytest.mark.contract("I2")
 @pytest.mark.parametrize(
     ("quiet", "looks"),
     [
@@ -120,6 +122,7 @@ def test_a_hint_during_the_claim_is_about_the_next_file_of_that_name() -> None:
     assert len(seen.tracker) == seen.tracker.waiting_count == 0
 
 
+@pytest.mark.contract("I2")
 def test_an_incomplete_file_has_until_sixty_seconds_after_its_last_change() -> None:
     seen = Seen()
     seen.at(0, S1)
@@ -133,6 +136,20 @@ def test_an_incomplete_file_has_until_sixty_seconds_after_its_last_change() -> N
     assert seen.inspected_incomplete(91)
 
 
+@pytest.mark.contract("I2")
+@pytest.mark.parametrize("ahead_seconds", [600.0, 1e9, -600.0])
+def test_a_clock_that_is_wrong_or_set_right_makes_no_growing_file_old(ahead_seconds: float) -> None:
+    """A share's clock may go minutes behind ours, and ours jumps when it is set at boot."""
+    seen = Seen()
+    seen.at(0, S1)
+    seen.wall_ahead = ahead_seconds
+    assert [seen.at(2, S2), seen.at(4, S2)] == ["wait", "settled"]
+    assert not seen.inspected_incomplete(4)
+    assert [seen.at(now, S2) for now in (20, 40, 61)].count("settled") == 0
+    assert seen.at(62, S2) == "settled"
+    assert seen.inspected_incomplete(62)
+
+
 def test_an_old_incomplete_file_is_rejected_at_its_first_settle() -> None:
     seen, old = Seen(), stamp(100, ctime=WALL - 3600)
     seen.at(0, old)
@@ -140,6 +157,7 @@ def test_an_old_incomplete_file_is_rejected_at_its_first_settle() -> None:
     assert seen.inspected_incomplete(2)
 
 
+@pytest.mark.contract("I2")
 def test_an_incomplete_file_somebody_holds_open_is_not_given_up() -> None:
     seen = Seen()
     seen.at(0, S1)
@@ -161,6 +179,7 @@ def test_false_hints_do_not_keep_an_incomplete_file_for_ever() -> None:
     pytest.fail("it is still waited for after a minute without a change")
 
 
+@pytest.mark.contract("I2")
 def test_a_tail_of_zeros_extends_the_stillness_once() -> None:
     seen = Seen()
     seen.at(0, S1)
@@ -189,6 +208,7 @@ def test_a_renamed_file_settles_as_usual() -> None:
     assert [seen.at(0, renamed), seen.at(2, renamed)] == ["wait", "settled"]
 
 
+@pytest.mark.contract("I2")
 def test_a_file_written_in_place_is_left_until_a_rename_brings_another() -> None:
     seen = Seen(renamed_only=True)
     seen.at(0, S1)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import signal
 import subprocess
 import sys
@@ -106,14 +105,3 @@ def wait_until(
         assert process is None or process.poll() is None, f"the program ended with {process.poll()} before: {what}"
         assert time.monotonic() < deadline, f"not within {deadline_seconds} s: {what}"
         time.sleep(_LOOK_SECONDS)
-
-
-def copy_slowly(content: bytes, target: Path, pieces: int, pause_seconds: float) -> None:
-    """As a camera's transfer does: one open file that grows."""
-    step = max(1, len(content) // pieces)
-    with open(target, "wb") as file:
-        for start in range(0, len(content), step):
-            file.write(content[start : start + step])
-            file.flush()
-            os.fsync(file.fileno())
-            time.sleep(pause_seconds)

@@ -24,6 +24,7 @@ def _portrait(seed: int) -> bytes:
     return jpeg(composed.compose(seed, 270, 480).pixels)
 
 
+@pytest.mark.contract("O7")
 def test_portraits_with_any_name_are_cut_out_and_filed(tmp_path: Path) -> None:
     program = Program(tmp_path, bundle=str(u2netp_bundle().directory))
     for seed, name in enumerate(NAMES):
@@ -38,6 +39,7 @@ def test_portraits_with_any_name_are_cut_out_and_filed(tmp_path: Path) -> None:
     assert len(program.names("results")) == len(NAMES) + 1
 
 
+@pytest.mark.contract("O7")
 def test_photos_at_fault_are_rejected_with_a_sidecar_and_the_others_done(tmp_path: Path) -> None:
     program = Program(tmp_path, settle_max_seconds=3)
     whole = _portrait(1)
@@ -59,6 +61,7 @@ def test_photos_at_fault_are_rejected_with_a_sidecar_and_the_others_done(tmp_pat
     assert program.names("drop") == ["notes.txt"]
 
 
+@pytest.mark.contract("O7")
 def test_ctrl_c_ends_with_130_and_the_next_run_does_the_rest(tmp_path: Path) -> None:
     program = Program(tmp_path)
     for serial in range(300):
@@ -87,6 +90,7 @@ def test_killed_in_the_middle_it_goes_on_where_it_was(tmp_path: Path) -> None:
     assert not [path for path in program.hot.rglob("*") if path.name.endswith((".part", ".tmp"))]
 
 
+@pytest.mark.contract("O7")
 def test_a_second_instance_is_told_who_runs(tmp_path: Path) -> None:
     program = Program(tmp_path)
     with program.running() as process:

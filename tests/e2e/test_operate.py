@@ -63,6 +63,7 @@ def test_a_folder_that_vanishes_is_unreachable_and_goes_on_when_it_is_back(tmp_p
         wait_until(lambda: program.done() == ["late.png"], 90, "what came meanwhile is done", process)
 
 
+@pytest.mark.contract("O7")
 def test_status_and_its_exit_code_tell_whether_it_runs(tmp_path: Path) -> None:
     program = Program(tmp_path)
     assert _shell(program, "status").returncode == 3

@@ -1,4 +1,4 @@
-"""`run`, and all the ways in which people and programs put photos into a hot folder."""
+"""`run` with what people do beside writing photos (that is in test_zoo.py), with crowds of files, and idle."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.program import Program, copy_slowly, wait_until
-from tests.support.studio import cutout_of, png
+from tests.e2e.program import Program, wait_until
+from tests.support.studio import png
 
 pytestmark = pytest.mark.e2e
 
@@ -28,33 +28,6 @@ def zoo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Program, sub
 
 def _is_done(program: Program, name: str) -> bool:
     return name in program.done()
-
-
-def _results_are_of(program: Program, name: str, content: bytes) -> bool:
-    import cv2
-
-    found = cv2.imread(str(program.hot / "results" / name), cv2.IMREAD_UNCHANGED)
-    return found is not None and (found == cutout_of(content)).all()
-
-
-def test_a_slowly_copied_photo_is_left_alone_until_it_is_whole(zoo: tuple[Program, subprocess.Popen[bytes]]) -> None:
-    program, process = zoo
-    content = png(1, 200, 300)
-    copy_slowly(content, program.drop / "slow.png", pieces=12, pause_seconds=0.4)
-    assert not _is_done(program, "slow.png")
-    wait_until(lambda: _is_done(program, "slow.png"), 30, "it is done", process)
-    assert _results_are_of(program, "slow.png", content)
-
-
-def test_a_photo_that_is_closed_and_opened_again_is_taken_whole(zoo: tuple[Program, subprocess.Popen[bytes]]) -> None:
-    program, process = zoo
-    content = png(2, 200, 300)
-    for start in range(0, len(content), len(content) // 5 + 1):
-        with open(program.drop / "again.png", "ab") as file:
-            file.write(content[start : start + len(content) // 5 + 1])
-        time.sleep(0.6)
-    wait_until(lambda: _is_done(program, "again.png"), 30, "it is done", process)
-    assert _results_are_of(program, "again.png", content)
 
 
 def test_a_part_file_is_taken_once_it_has_its_name(zoo: tuple[Program, subprocess.Popen[bytes]]) -> None:
@@ -94,19 +67,7 @@ def test_a_linked_delivery_is_taken_when_the_sender_lets_go(
     wait_until(lambda: _is_done(program, "linked.png"), 60, "it is done", process)
 
 
-def test_a_photo_replaced_while_it_settles_is_taken_as_the_new_one(
-    zoo: tuple[Program, subprocess.Popen[bytes]],
-) -> None:
-    program, process = zoo
-    (program.drop / "replaced.png").write_bytes(png(5, 100, 100))
-    time.sleep(1.0)
-    new = png(6, 120, 130)
-    (program.base / "new.png").write_bytes(new)
-    os.replace(program.base / "new.png", program.drop / "replaced.png")
-    wait_until(lambda: _is_done(program, "replaced.png"), 30, "it is done", process)
-    assert _results_are_of(program, "replaced.png", new)
-
-
+@pytest.mark.contract("I4")
 def test_a_photo_that_its_owner_takes_back_is_not_missed(zoo: tuple[Program, subprocess.Popen[bytes]]) -> None:
     program, process = zoo
     (program.drop / "mistake.png").write_bytes(png(7))

@@ -74,7 +74,7 @@ class HotFolderMachine(RuleBasedStateMachine):
         self.lives = 0
         self.running: Running | None = None
         self._start()
-        self._live(self.running, 1)  # from now on it is a known folder
+        self.running.live(1)  # from now on it is a known folder
 
     def teardown(self) -> None:
         if hasattr(self, "studio"):
@@ -138,7 +138,7 @@ class HotFolderMachine(RuleBasedStateMachine):
         self._let_pass(seconds)
 
     def _let_pass(self, seconds: float) -> None:
-        self._survive(lambda running: self._live(running, seconds))
+        self._survive(lambda running: running.live(seconds))
 
     @rule(path=_PATHS)
     def false_hint(self, path: str | None) -> None:
@@ -183,7 +183,7 @@ class HotFolderMachine(RuleBasedStateMachine):
         away = self.tree.path.rename(self.studio.base / "away")
         self.tree.path.mkdir()
         try:
-            self._survive(lambda running: self._live(running, 15))
+            self._survive(lambda running: running.live(15))
             assert list(self.tree.path.iterdir()) == []
         finally:
             self.tree.path.rmdir()
@@ -279,16 +279,6 @@ class HotFolderMachine(RuleBasedStateMachine):
         self.ends += 1
         running.__exit__(Died)
         self.happened["changes lost"] += self.power.cut(self.survivors)
-
-    def _live(self, running: Running, seconds: float) -> None:
-        clock, steps = self.studio.clock, 0
-        end = clock.monotonic() + seconds
-        while (now := clock.monotonic()) < end:
-            wait = running.step()
-            assert running.daemon.exit_code is None, running.daemon.failure
-            clock.advance(min(wait + 0.001, end - now + 0.001))
-            steps += 1
-        assert steps < 100 + 20 * seconds, f"{steps} steps in {seconds} s: it is busy with nothing"
 
 
 _COMMON = {"deadline": None, "database": None, "suppress_health_check": list(HealthCheck)}

@@ -81,7 +81,7 @@ def _each_result_is_whole_and_of_one_original(tree: HotTree) -> None:
         expected = Counter(_pixels_hash(made_of(content)) for content in contents)
         for content in set(contents):
             expected[_pixels_hash(made_of(content))] += tree.sets_again[sha256(content)]
-        found = Counter(_pixels_hash(_whole(path)) for path in _files(tree, directory))
+        found = Counter(_pixels_hash(whole(path)) for path in _files(tree, directory))
         assert found == expected, f"{directory}: {found.total()} for {expected.total()}, or of another photo"
 
 
@@ -136,7 +136,7 @@ def _named(tree: HotTree, digests: Counter[str]) -> list[str]:
     return [f"{count} of {tree.originals.get(digest, digest[:8])}" for digest, count in digests.items()]
 
 
-def _whole(path: Path) -> NDArray[np.uint8]:
+def whole(path: Path) -> NDArray[np.uint8]:
     content = np.frombuffer(path.read_bytes(), np.uint8)
     picture = cv2.imdecode(content, cv2.IMREAD_UNCHANGED) if len(content) else None
     assert picture is not None, f"{path} is not a whole picture"

@@ -238,6 +238,17 @@ class Running:
             assert self.studio.clock.monotonic() < deadline, f"not over after {limit_seconds} s: {self.states}"
         return -1 if self.daemon.exit_code is None else self.daemon.exit_code
 
+    def live(self, seconds: float) -> None:
+        """Step for so long; the daemon neither ends nor is busy with nothing meanwhile."""
+        clock, steps = self.studio.clock, 0
+        end = clock.monotonic() + seconds
+        while (now := clock.monotonic()) < end:
+            wait = self.step()
+            assert self.daemon.exit_code is None, self.daemon.failure
+            clock.advance(min(wait + 0.001, end - now + 0.001))
+            steps += 1
+        assert steps < 100 + 20 * seconds, f"{steps} steps in {seconds} s: it is busy with nothing"
+
 
 def png(serial: int, height: int = 6, width: int = 8) -> bytes:
     """A small PNG that no other serial number has. Green, and so opaque, in its left half only: no edge is soft."""
