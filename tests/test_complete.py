@@ -211,6 +211,7 @@ def test_a_strip_beyond_the_end_of_a_later_page_is_found() -> None:
     assert judge(whole[:-100]).verdict is Verdict.INCOMPLETE
 
 
+@pytest.mark.contract("I5")
 def test_a_long_catalogue_is_not_walked_to_its_end() -> None:
     pages = [Image.new("1", (1, 1))] * 400
     content = encoded("TIFF", save_all=True, append_images=pages)
@@ -248,6 +249,7 @@ def test_zeros_after_the_end_mark_are_told() -> None:
     assert not judge(jpeg() + bytes(TAIL_BYTES - 1)).zero_tail
 
 
+@pytest.mark.contract("I5")
 def test_a_file_is_read_once_in_blocks() -> None:
     reading = Reading(jpeg(coded_bytes=BLOCK_BYTES * 5 + 3))
     assert inspect(reading, len(reading.content)).verdict is Verdict.COMPLETE
@@ -273,6 +275,7 @@ def test_ten_megabytes_are_judged_to_their_end() -> None:
     print(f"structure of 10 MB: {time.perf_counter() - begun:.3f} s")
 
 
+@pytest.mark.contract("I5")
 @pytest.mark.parametrize("content", [SOI + b"\xff\xe0\0\2" * 600_000, png()[:33] + chunk(b"teXt", b"") * 600_000])
 def test_a_file_of_empty_parts_is_given_up_soon(content: bytes) -> None:
     reading = Reading(content)

@@ -215,6 +215,7 @@ def test_hints_that_never_came_are_made_up_for_by_the_scan(make: Make) -> None:
     assert folder.look(scan=True).waiting == 1
 
 
+@pytest.mark.contract("I5")
 def test_scans_start_a_second_apart_and_an_early_one_is_made_up_for(make: Make) -> None:
     folder = make()
     assert folder.look(None, scan=False).scanned

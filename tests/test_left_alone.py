@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from bshm_watchd.daemon import EXIT_SOME_REJECTED
+from bshm_watchd.disk.ops import Disk
 from bshm_watchd.events import Hinted
 from bshm_watchd.intake.kinds import Sort, sort_path
 from tests.support.contracts import Evidence
@@ -58,14 +59,25 @@ def _fill(studio: Studio) -> dict[Path, os.stat_result]:
     return {path: path.stat() for name in (*IGNORED, *OTHERS) if (path := studio.hot / "drop" / name)}
 
 
+class _Opened(Disk):
+    """Notes which files are opened at all."""
+
+    def __init__(self) -> None:
+        self.paths: set[str] = set()
+
+    def open_file(self, dir_fd: int, name: str) -> int:
+        self.paths.add(f"{os.readlink(f'/proc/self/fd/{dir_fd}')}/{name}")
+        return super().open_file(dir_fd, name)
+
+
 @pytest.mark.contract("I6")
 @pytest.mark.parametrize("hinted", [False, True], ids=["found by scans", "with an event for each"])
 def test_no_photos_are_left_as_they_are_and_their_look_alikes_are_done(
     fast_path: Path, evidence: Evidence, hinted: bool
 ) -> None:
-    studio = Studio(fast_path)
+    studio, disk = Studio(fast_path), _Opened()
     before = _fill(studio)
-    with studio.start() as running:
+    with studio.start(disk) as running:
         running.step()
         for name in (*IGNORED, *OTHERS) if hinted else ():
             running.inbox.put(Hinted("portraits", name))
@@ -73,12 +85,14 @@ def test_no_photos_are_left_as_they_are_and_their_look_alikes_are_done(
         assert running.state.seen is not None
         assert running.state.seen.looked.other_files == len(OTHERS)
     for path, status in before.items():
+        assert str(path) not in disk.paths
         for field in _SEEN_OF_A_FILE:
             assert getattr(path.stat(), field) == getattr(status, field), f"{path.name}: {field}"
         assert path.read_bytes() == png(1)
     ended = {f"{row.relative}": (row.state, row.reason) for row in studio.rows()}
     assert ended == dict.fromkeys(LOOK_ALIKES, ("done", None)) | dict.fromkeys(NO_PHOTOS, ("rejected", "not_a_photo"))
     assert len(studio.tree("drop")) == len(before)
+    assert str(studio.hot / "drop" / LOOK_ALIKES[0]) in disk.paths
     evidence(files_left_alone=len(before), photos_dropped=len(ended))
 
 

@@ -131,6 +131,7 @@ class NamesOnly(Disk):
         raise AssertionError(f"{name} was looked at, not only listed")
 
 
+@pytest.mark.contract("I5")
 def test_a_hundred_thousand_known_names_are_scanned_without_looking_at_one(tmp_path: Path) -> None:
     fd = os.open(tmp_path, os.O_RDONLY)
     names = {f"IMG_{number:06}.jpg" for number in range(100_000)}

@@ -23,6 +23,7 @@ from tests.support import invariants
 from tests.support.contracts import Evidence
 from tests.support.disks import Died, DyingDisk, MeddledDisk
 from tests.support.studio import Running, Studio, cutout_of, png, sha256
+from tests.support.trees import NOBODY, as_ordinary_user
 
 _EXAMPLES = int(os.environ.get("BSHM_WATCHD_ZOO_EXAMPLES", "150"))
 _PIECES = 6
@@ -278,3 +279,22 @@ def _grow_once(studio: Studio, disk: DyingDisk, mattes: list[int]) -> Callable[[
             path.write_bytes(content + b"more")
 
     return grow
+
+
+@pytest.mark.contract("I2")
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to write as another user than the daemon's")
+def test_a_user_who_may_not_ask_for_writers_learns_from_the_hash_that_one_came_back(fast_path: Path) -> None:
+    """A dead stop in a whole file, then more by the same descriptor: only a lease could tell. The result is that of a
+    whole photo, the hash is that of the bytes it was made of, and nothing is lost of what came later."""
+    studio, whole = Studio(fast_path), png(next(_serial))
+    for path in (fast_path, studio.hot, studio.hot / "drop"):
+        os.chown(path, NOBODY, NOBODY)
+    with (studio.hot / "drop" / "a.png").open("wb", buffering=0) as file:
+        file.write(whole)
+        assert as_ordinary_user(lambda: str(studio.run())) == "0"
+        file.write(b"more")
+    [row] = studio.rows()
+    assert row.filed_as is not None
+    assert row.sha256 == sha256(whole)
+    assert (studio.hot / row.filed_as.path).read_bytes() == whole + b"more"
+    assert (invariants.whole(studio.hot / "results" / "a.png") == cutout_of(whole)).all()
