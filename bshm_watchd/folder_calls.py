@@ -209,7 +209,7 @@ class FolderCalls:
         if self._watch is not None:
             self._watch.watcher.stop()
         where = file_system(str(self.settings.path))
-        self._folder.stable_inodes = where.stable_inodes
+        self._folder.stable_inodes, self._folder.network = where.stable_inodes, where.network
         self._watch = _Watch(
             Intake(
                 self._folder.disk, self.settings, self._limits, self._clock,

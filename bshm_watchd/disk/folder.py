@@ -63,6 +63,7 @@ class HotFolder:
         self._identities: dict[str, _Identity] = {}
         self._mismatches: set[str] = set()
         self.stable_inodes = True  # false where the file system makes inode numbers up
+        self.network = False  # true where what a stat says may be a few seconds old
 
     def attach(
         self, output_roots: frozenset[str], *, adopt: bool = False, own: Callable[[], None] = lambda: None

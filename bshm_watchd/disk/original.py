@@ -51,24 +51,30 @@ def read(folder: HotFolder, job: Job, probe: Callable[[int], Writer] = probe_wri
 
 
 def expect_unchanged(folder: HotFolder, job: Job) -> None:
-    """Raises `PhotoChanged` when what was read is no longer what is there: nothing may be made of it then."""
+    """Raises `PhotoChanged` when what was read is no longer what is there: nothing may be made of it then.
+
+    A share may tell only now of the change time that our own rename left.
+    """
     with folder.work(job.id) as work_fd:
-        _expect(folder, job, folder.disk.lstat(work_fd, original_name(job)))
+        found = Stamp.of(folder.disk.lstat(work_fd, original_name(job)))
+    same = found.same_content if folder.network else found.same
+    if not same(job.stamp, stable_inodes=folder.stable_inodes):
+        raise PhotoChanged(f"{job.relative} changed after it was read")
 
 
 def _copy_unchanged(folder: HotFolder, job: Job, fd: int, memory_fd: int) -> str:
     digest = hashlib.sha256()
-    _expect(folder, job, os.fstat(fd))
+    _expect(folder, job, fd)
     for offset in range(0, job.stamp.size, _BLOCK_BYTES):
         block = folder.disk.read_at(fd, min(_BLOCK_BYTES, job.stamp.size - offset), offset)
         digest.update(block)
         os.write(memory_fd, block)
-    _expect(folder, job, os.fstat(fd))
+    _expect(folder, job, fd)
     if os.fstat(memory_fd).st_size != job.stamp.size:
         raise PhotoChanged(f"{job.relative} became shorter while it was read")
     return digest.hexdigest()
 
 
-def _expect(folder: HotFolder, job: Job, status: os.stat_result) -> None:
-    if not Stamp.of(status).same(job.stamp, stable_inodes=folder.stable_inodes):
-        raise PhotoChanged(f"{job.relative} changed after it was claimed")
+def _expect(folder: HotFolder, job: Job, fd: int) -> None:
+    if not Stamp.of(os.fstat(fd)).same(job.stamp, stable_inodes=folder.stable_inodes):
+        raise PhotoChanged(f"{job.relative} changed while it was being read")
