@@ -92,6 +92,14 @@ MUTANTS = (
         "tests/test_left_alone.py",
     ),
     Mutant(
+        "D4",
+        "goes on with a job whose photo was let go of when it died",
+        "bshm_watchd/recovery.py",
+        "    elif job.state in (State.CLAIMED, State.RUNNING) and not there:",
+        "    elif False:",
+        "tests/faults/test_writers.py::test_dying_at_any_change_of_a_release_loses_nothing_and_blames_nobody",
+    ),
+    Mutant(
         "O5",
         "does not say that a job goes on after a death",
         "bshm_watchd/recovery.py",
