@@ -103,3 +103,13 @@ def place_error(error: OSError) -> PlaceUnavailable | None:
         return None
     where = os.fsdecode(error.filename) if error.filename is not None else "the hot folder"
     return PlaceUnavailable(reason, f"{where}: {error.strerror}; {_ADVICE[reason]}")
+
+
+def state_error(error: OSError, state_dir: os.PathLike[str]) -> ConfigError | PlaceUnavailable:
+    """Why the state directory can't be used at the start: what the operator must change, or its disk, for now."""
+    place = place_error(error)
+    if place is None or place.reason in ("no_permission", "read_only"):
+        what_to_do = "make it writable for this user or set state_dir"
+        return ConfigError([f"state_dir {os.fspath(state_dir)}: {error.strerror}; {what_to_do}"])
+    advice = _ADVICE[place.reason].replace("work resumes by itself", "then start it again")
+    return PlaceUnavailable(place.reason, f"state_dir {os.fspath(state_dir)}: {error.strerror}; {advice}")

@@ -5,31 +5,36 @@ One connection behind one lock, used by the workers, the folders' threads and th
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import json
 import os
 import sqlite3
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from bshm_watchd import logs
 from bshm_watchd.clock import Clock
-from bshm_watchd.errors import ConfigError, PlaceUnavailable, ProgramEnding
+from bshm_watchd.errors import ConfigError, PlaceUnavailable, ProgramEnding, state_error
 from bshm_watchd.jobs import FINAL, Job, Place
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS jobs (
     id TEXT PRIMARY KEY, folder TEXT NOT NULL, name BLOB NOT NULL, relative_dir BLOB NOT NULL, state TEXT NOT NULL,
-    attempts INTEGER NOT NULL, suspect INTEGER NOT NULL, sha256 TEXT NOT NULL, size_bytes INTEGER NOT NULL,
-    results TEXT NOT NULL, filed_as TEXT, reason TEXT, message TEXT, what_to_do TEXT,
+    attempts INTEGER NOT NULL, suspect INTEGER NOT NULL, ran_in TEXT NOT NULL, sha256 TEXT NOT NULL,
+    size_bytes INTEGER NOT NULL, results TEXT NOT NULL, filed_as TEXT, reason TEXT, message TEXT, what_to_do TEXT,
     claimed_wall REAL NOT NULL, finished_wall REAL, requeued_as TEXT
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS jobs_by_state ON jobs (folder, state, id);
 CREATE TABLE IF NOT EXISTS marks (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 """
 JOURNAL_NAME = "journal.sqlite3"
+_OF_DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+_OF_THE_DISK = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_NOMEM)
+T = TypeVar("T")
 _STOPPED = "stopped_cleanly"
 _PHOTOS = "photos_of_clients_in:"
 
@@ -45,6 +50,7 @@ class Row:
     state: str
     attempts: int
     suspect: bool
+    ran_in: str
     sha256: str
     size_bytes: int
     results: tuple[str, ...]
@@ -62,6 +68,7 @@ class Row:
 
 
 _COLUMNS = tuple(field.name for field in fields(Row) if field.name != "requeued_as")
+_ALL_COLUMNS = ", ".join([*_COLUMNS, "requeued_as"])
 _UPSERT = (
     f"INSERT INTO jobs ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' * len(_COLUMNS))}) "
     f"ON CONFLICT (id) DO UPDATE SET {', '.join(f'{c} = excluded.{c}' for c in _COLUMNS[1:])}"
@@ -69,26 +76,34 @@ _UPSERT = (
 
 
 class Journal:
+    """A file that is no database of ours any more is put aside, also while we work: history is lost, no photo is."""
+
     def __init__(self, path: Path, clock: Clock) -> None:
         self._path = path
         self._clock = clock
-        self._lock = threading.Lock()  # guards the connection
-        self._connection: sqlite3.Connection | None = None
+        self._lock = threading.Lock()  # guards what follows
+        self._open = False
+        self._connection: sqlite3.Connection | None = None  # None also where it could not be opened again
 
     def __enter__(self) -> Journal:
-        """Raises `ConfigError` where it can't be opened at all (rights, another process)."""
+        """Raises `ConfigError` where it can't be opened at all (rights, another process), else `PlaceUnavailable`."""
         try:
-            self._connection = self._opened()
+            with self._lock:
+                self._whole(lambda _: None)
+                self._open = True
+        except OSError as error:
+            raise state_error(error, self._path) from error
         except sqlite3.OperationalError as error:
+            if _code(error) in _OF_THE_DISK:
+                raise PlaceUnavailable("state_unavailable", f"{self._path}: {error}; start it again") from error
             raise ConfigError([f"{self._path}: {error}; it must be this user's own, on a local disk"]) from error
         return self
 
     def __exit__(self, *_: object) -> None:
         """A worker that was abandoned and comes here later gets `ProgramEnding`."""
         with self._lock:
-            if self._connection is not None:
-                self._connection.close()
-                self._connection = None
+            self._open = False
+            self._disconnect()
 
     def record(self, job: Job) -> None:
         """Remember a job as it is now; the same job again replaces what was known of it."""
@@ -146,67 +161,114 @@ class Journal:
         return self._execute("SELECT value FROM marks WHERE name = ?", (_STOPPED,)) == [(incarnation,)]
 
     def _execute(self, statement: str, values: Iterable[object] = ()) -> list[tuple[Any, ...]]:
-        """All rows of one statement, durable. Raises `PlaceUnavailable` when the disk of the journal is at fault."""
-        with self._lock:
-            if self._connection is None:
-                raise ProgramEnding("the journal is closed")
-            try:
-                try:
-                    return self._connection.execute(statement, tuple(values)).fetchall()
-                except sqlite3.DatabaseError as error:
-                    if not _shows_damage(error):
-                        raise
-                    self._connection.close()
-                    self._connection = self._begun_anew(error)
-                    return self._connection.execute(statement, tuple(values)).fetchall()
-            except sqlite3.OperationalError as error:
-                raise PlaceUnavailable("state_unavailable", f"{self._path}: {error}; work resumes by itself") from error
-
-    def _opened(self) -> sqlite3.Connection:
-        """The database, or a new one beside a file that is none any more: its history is lost, no photo is."""
-        try:
-            return self._open()
-        except sqlite3.DatabaseError as error:
-            if not _shows_damage(error):
-                raise
-            return self._begun_anew(error)
-
-    def _begun_anew(self, error: sqlite3.DatabaseError) -> sqlite3.Connection:
-        aside = self._path.with_name(f"{self._path.name}.damaged-{int(self._clock.wall())}")
-        self._path.rename(aside)
-        for suffix in ("-wal", "-shm"):
-            self._path.with_name(self._path.name + suffix).unlink(missing_ok=True)
-        logs.warning("the journal was damaged: a new one is begun", why=error, old_one=aside)
-        return self._open()
-
-    def _open(self) -> sqlite3.Connection:
-        connection = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
-        try:
-            os.chmod(self._path, 0o600)
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = FULL")
-            connection.executescript(_SCHEMA)
-            connection.execute("SELECT 1 FROM jobs LIMIT 1")
-        except BaseException:
-            connection.close()
-            raise
-        return connection
+        return self._asked(statement, tuple(values), lambda row: row)
 
     def _rows(self, clause: str, values: tuple[object, ...]) -> list[Row]:
-        columns = ", ".join([*_COLUMNS, "requeued_as"])
-        return [_row(row) for row in self._execute(f"SELECT {columns} FROM jobs {clause}", values)]
+        return self._asked(f"SELECT {_ALL_COLUMNS} FROM jobs {clause}", values, _row)
+
+    def _asked(self, statement: str, values: tuple[object, ...], row: Callable[[tuple[Any, ...]], T]) -> list[T]:
+        """All rows of one statement, durable. Raises `PlaceUnavailable` when the disk of the journal is at fault."""
+
+        def ask(connection: sqlite3.Connection) -> list[T]:
+            return [row(found) for found in connection.execute(statement, values).fetchall()]
+
+        with self._lock:
+            if not self._open:
+                raise ProgramEnding("the journal is closed")
+            try:
+                return self._whole(ask)
+            except (sqlite3.OperationalError, OSError) as error:
+                raise PlaceUnavailable("state_unavailable", f"{self._path}: {error}; work resumes by itself") from error
+
+    def _whole(self, ask: Callable[[sqlite3.Connection], T]) -> T:
+        """The answer of the database; of a new one where this one turns out to be damaged."""
+        try:
+            return ask(self._connected())
+        except (sqlite3.DatabaseError, _Unreadable) as error:
+            if not _shows_damage(error):
+                raise
+            self._disconnect()
+            self._put_aside(error)
+            return ask(self._connected())
+
+    def _put_aside(self, error: Exception) -> None:
+        """With what belongs to it: a WAL may hold the last of its history."""
+        stamp = f"damaged-{int(self._clock.wall())}"
+        aside = self._free(self._path.with_name(f"{self._path.name}.{stamp}"))
+        for suffix in ("-wal", "-shm", ""):  # the file itself last: a kill in between leaves it to be found again
+            with contextlib.suppress(FileNotFoundError):
+                self._path.with_name(self._path.name + suffix).rename(aside.with_name(aside.name + suffix))
+        logs.warning("the journal was damaged: a new one is begun", why=error, old_one=aside)
+
+    def _free(self, path: Path) -> Path:
+        numbers = itertools.count(2)
+        free = path
+        while os.path.lexists(free):
+            free = path.with_name(f"{path.name}-{next(numbers)}")
+        return free
+
+    def _connected(self) -> sqlite3.Connection:
+        if self._connection is None:
+            # Made here, so that it is private from its first moment, and an error of the disk has its number.
+            os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+            os.chmod(self._path, 0o600)
+            self._connection = _opened(self._path)
+        return self._connection
+
+    def _disconnect(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
 
 
-def _shows_damage(error: sqlite3.DatabaseError) -> bool:
+def _opened(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    try:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        _make_tables(connection)
+        if (found := connection.execute("PRAGMA quick_check(1)").fetchone()[0]) != "ok":
+            raise _Unreadable(found)  # else a row that no search finds would be under way for ever
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _make_tables(connection: sqlite3.Connection) -> None:
+    """Where they are missing. Raises `_Unreadable` where others have their names."""
+    try:
+        connection.executescript(_SCHEMA)
+        connection.execute(f"SELECT {_ALL_COLUMNS} FROM jobs LIMIT 1")
+        connection.execute("SELECT name, value FROM marks LIMIT 1")
+    except sqlite3.OperationalError as error:
+        if _code(error) != sqlite3.SQLITE_ERROR:
+            raise
+        raise _Unreadable(f"it is a database of something else: {error}") from error
+
+
+class _Unreadable(Exception):
+    """A row or a table that this program has not written like that."""
+
+
+def _code(error: sqlite3.Error) -> int | None:
+    """SQLite's own number for it; None for what Python found wrong with an answer."""
+    code: int | None = getattr(error, "sqlite_errorcode", None)
+    return None if code is None else code & 0xFF
+
+
+def _shows_damage(error: Exception) -> bool:
     """Whether the file is no (whole) database; a full disk or a lock is no damage, and an error of ours is none."""
-    return getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+    if isinstance(error, sqlite3.OperationalError) and _code(error) is None:
+        return True  # a text in it is none
+    return isinstance(error, _Unreadable) or (isinstance(error, sqlite3.Error) and _code(error) in _OF_DAMAGE)
 
 
 def _values(job: Job) -> tuple[object, ...]:
     problem = job.problem
     return (
         job.id, job.folder, os.fsencode(job.name), os.fsencode(job.relative_dir), str(job.state),
-        job.attempts, job.suspect, job.sha256, job.stamp.size,
+        job.attempts, job.suspect, job.ran_in, job.sha256, job.stamp.size,
         json.dumps([result.target.path for result in job.results]),
         json.dumps(asdict(job.filed_as)) if job.filed_as else None,
         *((problem.reason, logs.shown(problem.message), logs.shown(problem.what_to_do)) if problem else (None,) * 3),
@@ -216,14 +278,21 @@ def _values(job: Job) -> tuple[object, ...]:
 
 def _row(row: tuple[object, ...]) -> Row:
     values = dict(zip([*_COLUMNS, "requeued_as"], row, strict=True))
+    try:
+        return _row_of(values)
+    except (ValueError, TypeError) as error:
+        raise _Unreadable(f"job {values['id']}: {error}") from error
+
+
+def _row_of(values: dict[str, Any]) -> Row:
     filed_as = values["filed_as"]
     return Row(
-        **values  # type: ignore[arg-type]
+        **values
         | {
-            "name": os.fsdecode(values["name"]),  # type: ignore[arg-type]
-            "relative_dir": os.fsdecode(values["relative_dir"]),  # type: ignore[arg-type]
+            "name": os.fsdecode(values["name"]),
+            "relative_dir": os.fsdecode(values["relative_dir"]),
             "suspect": bool(values["suspect"]),
-            "results": tuple(json.loads(str(values["results"]))),
-            "filed_as": Place(**json.loads(str(filed_as))) if filed_as else None,
+            "results": tuple(str(path) for path in json.loads(values["results"])),
+            "filed_as": Place(**json.loads(filed_as)) if filed_as else None,
         }
     )

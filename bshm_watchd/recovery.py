@@ -15,7 +15,7 @@ from bshm_watchd.disk import claim, filing, publish, record
 from bshm_watchd.disk.folder import WORK, HotFolder
 from bshm_watchd.errors import PlaceUnavailable
 from bshm_watchd.jobs import Job, Plan, Problem, Stamp, State, end_of, is_id
-from bshm_watchd.journal import Journal
+from bshm_watchd.journal import Journal, Row
 
 
 class Past:
@@ -57,7 +57,7 @@ def recover(folder: HotFolder, journal: Journal, clock: Clock, today: Plan) -> l
             for entry in folder.disk.entries(work_fd)
             if is_id(entry.name) and entry.is_dir(follow_symlinks=False)
         ]
-    jobs = [job for job_id in sorted(found) if (job := _recover_one(folder, clock, today, job_id)) is not None]
+    jobs = [job for job_id in sorted(found) if (job := _recover_one(folder, journal, clock, today, job_id)) is not None]
     for job in jobs:
         journal.record(job)
         finish_requeue(folder, journal, job)
@@ -131,14 +131,16 @@ def _ran_alone(job: Job, found: list[Job], *, all_seen: bool) -> bool:
     return len(together) == 1
 
 
-def _recover_one(folder: HotFolder, clock: Clock, today: Plan, job_id: str) -> Job | None:
+def _recover_one(folder: HotFolder, journal: Journal, clock: Clock, today: Plan, job_id: str) -> Job | None:
     with folder.work(job_id) as work_fd:
         try:
             job = record.read(folder.disk, work_fd)
+            if job is not None and job.id != job_id:
+                raise record.TornRecord(f"it is the one of job {job.id}")
         except record.TornRecord as error:
             logs.warning("a job's record is damaged", JOB_ID=job_id, why=error)
             job = None
-        job = _adopted(folder, clock, today, job_id, work_fd) if job is None else _found(folder, job, work_fd)
+        job = _adopted(folder, journal, clock, today, job_id, work_fd) if job is None else _found(folder, job, work_fd)
     if job is None or job.state in (State.CLAIMING, State.RELEASED):
         claim.drop_work(folder, job or _nameless(folder, today, job_id))
         return None
@@ -158,20 +160,48 @@ def _found(folder: HotFolder, job: Job, work_fd: int) -> Job:
     return job
 
 
-def _adopted(folder: HotFolder, clock: Clock, today: Plan, job_id: str, work_fd: int) -> Job | None:
-    """A work directory without a readable record: its original gets a new job with today's plan."""
-    originals = [
+def _adopted(
+    folder: HotFolder, journal: Journal, clock: Clock, today: Plan, job_id: str, work_fd: int
+) -> Job | None:  # fmt: skip
+    """A work directory without a readable record: its original goes on as the index remembers it, with today's plan."""
+    row = journal.find(job_id)
+    originals = sorted(
         entry.name
         for entry in folder.disk.entries(work_fd)
         if entry.is_file(follow_symlinks=False) and entry.name not in (record.NAME, f".{record.NAME}.tmp")
-    ]
+    )
     if not originals:
         return None
-    stamp = Stamp.of(folder.disk.lstat(work_fd, originals[0]))
-    nameless = _nameless(folder, today, job_id)
-    job = replace(nameless, name=originals[0], stamp=stamp, claimed_wall=clock.wall(), state=State.CLAIMED)
+    job = replace(_nameless(folder, today, job_id), claimed_wall=clock.wall(), state=State.CLAIMED)
+    if row is not None and claim.original_name(remembered := _remembered(job, row)) in originals:
+        job = remembered
+    else:
+        job = replace(job, name=originals[0])
+    job = replace(job, stamp=Stamp.of(folder.disk.lstat(work_fd, claim.original_name(job))))
+    record.make_way(folder.disk, work_fd)
     record.write(folder.disk, work_fd, job)
-    logs.moved(job, why="its record was missing or damaged")
+    logs.moved(job, why=f"its record was missing or damaged; the journal {'knows it' if row else 'does not know it'}")
+    return job
+
+
+def _remembered(job: Job, row: Row) -> Job:
+    """The job as the index has it, which is written before any result gets its name, and before the next one does.
+
+    Results that were under way are those whose temporaries are still there (see `publish`); where they can't be told,
+    or none were, the work is done again.
+    """
+    problem = Problem(row.reason, row.message or "", row.what_to_do or "") if row.reason is not None else None
+    job = replace(
+        job, name=row.name, relative_dir=row.relative_dir, claimed_wall=row.claimed_wall, attempts=row.attempts,
+        suspect=row.suspect or row.state == State.RUNNING, ran_in=row.ran_in, sha256=row.sha256, problem=problem,
+    )  # fmt: skip
+    if row.state in (State.REJECTING, State.FAILING) and problem is not None:
+        return replace(job, state=State(row.state), filed_as=row.filed_as)
+    if row.state in (State.PUBLISHING, State.PUBLISHED):
+        results = publish.results_at(job, row.results)
+        if results is None:
+            return replace(job, problem=None)
+        return replace(job, state=State(row.state), results=results, filed_as=row.filed_as)
     return job
 
 

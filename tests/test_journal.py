@@ -133,57 +133,6 @@ def test_what_was_recorded_is_there_although_the_process_was_killed(path: Path) 
         assert len(journal.jobs()) == 1
 
 
-def _full_journal(path: Path) -> None:
-    with Journal(path, FakeClock()) as journal:
-        for number in range(500):
-            journal.record(_job(number))
-
-
-def _cut(path: Path) -> None:
-    os.truncate(path, path.stat().st_size // 2)
-
-
-def _spoil_the_beginning(path: Path) -> None:
-    path.write_bytes(b"not a database at all" * 100 + path.read_bytes()[2100:])
-
-
-def _spoil_all_but_the_beginning(path: Path) -> None:
-    _spoil_pages(path, 2)
-
-
-def _spoil_pages(path: Path, first: int) -> None:
-    content = bytearray(path.read_bytes())
-    for page in range(first, len(content) // 4096):
-        content[page * 4096 : page * 4096 + 200] = b"\xaa" * 200
-    path.write_bytes(bytes(content))
-
-
-@pytest.mark.parametrize("damage", [_cut, _spoil_the_beginning, _spoil_all_but_the_beginning])
-def test_a_damaged_journal_is_put_aside_and_a_new_one_begun(path: Path, damage: object) -> None:
-    _full_journal(path)
-    damage(path)  # type: ignore[operator]
-    damaged = path.read_bytes()
-    with Journal(path, FakeClock(wall=7.0)) as journal:
-        assert journal.jobs() == []
-        journal.record(_job())
-    assert path.with_name(f"{JOURNAL_NAME}.damaged-7").read_bytes() == damaged
-    with Journal(path, FakeClock()) as journal:
-        assert len(journal.jobs()) == 1
-
-
-@pytest.mark.parametrize("first", [3, 8, 20])
-def test_damage_that_only_shows_while_working_begins_a_new_journal_too(path: Path, first: int) -> None:
-    """Also when opening it again would not show it: else no restart would ever get past it."""
-    _full_journal(path)
-    _spoil_pages(path, first)
-    with Journal(path, FakeClock()) as journal:
-        for number in range(500, 600):
-            journal.record(_job(number, state=State.DONE))
-        journal.counts("portraits")
-        assert len(journal.jobs(limit=100)) == 100
-    assert len(list(path.parent.glob("*.damaged-*"))) == 1
-
-
 def test_an_error_of_the_programs_own_damages_no_history(journal: Journal, path: Path) -> None:
     journal.record(_job())
     with pytest.raises(sqlite3.IntegrityError):

@@ -143,7 +143,7 @@ def drop_work(folder: HotFolder, job: Job) -> None:
             if disk.exists(work_fd, original_name(job)):
                 raise OSError(errno.ENOTEMPTY, "the original is still in it", f"{WORK}/{job.id}")
             for name in (record.NAME, f".{record.NAME}.tmp"):
-                with contextlib.suppress(FileNotFoundError):
+                with contextlib.suppress(FileNotFoundError, IsADirectoryError):
                     disk.unlink(work_fd, name)
         try:
             disk.rmdir(all_work_fd, job.id)

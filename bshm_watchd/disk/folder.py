@@ -13,6 +13,7 @@ import errno
 import json
 import os
 import stat
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -62,6 +63,8 @@ class HotFolder:
         # Written by `attach` alone, on the folder's thread, while no job of the folder runs; read by all.
         self._identities: dict[str, _Identity] = {}
         self._mismatches: set[str] = set()
+        # Held while a directory is made: two workers at it would need two temporaries, and a kill leaves the second.
+        self._making = threading.Lock()
         self.stable_inodes = True  # false where the file system makes inode numbers up
         self.network = False  # true where what a stat says may be a few seconds old
 
@@ -252,7 +255,9 @@ class HotFolder:
     def _make_directory(self, parent_fd: int, name: str, root_mode: int, tell: Callable[[str], None]) -> None:
         handed = permissions.Handed.by(parent_fd)
         rule = permissions.directory_rule(self.settings.permissions, root_mode, handed)
-        make_directory(self.disk, parent_fd, name, rule, tell)
+        with self._making:
+            if not self.disk.exists(parent_fd, name):  # another worker may have made it meanwhile
+                make_directory(self.disk, parent_fd, name, rule, tell)
 
     def _make_layout(self) -> None:
         with self.root() as root_fd, open_or_make(self.disk, root_fd, WORK, self._make_private):

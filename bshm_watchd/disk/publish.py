@@ -84,6 +84,21 @@ def _is_ours(disk: Disk, dir_fd: int, name: str, result: Result) -> bool:
     return True
 
 
+def results_at(job: Job, paths: tuple[str, ...]) -> tuple[Result, ...] | None:
+    """The results of a job whose record was lost, by the paths they were to have; None where its plan has others."""
+    if len(paths) != len(job.plan.outputs):
+        return None
+    results = []
+    for index, (path, root) in enumerate(zip(paths, job.plan.output_roots, strict=True)):
+        directory, _, name = path.removeprefix(f"{root}/" if root else "").rpartition("/")
+        if directory.startswith("/"):
+            return None
+        results.append(
+            Result(job.plan.outputs[index].kind, Place(root, directory, name), temporary_name(job, index), "", 0)
+        )
+    return tuple(results)
+
+
 def is_free(folder: HotFolder, place: Place) -> bool:
     """Whether nothing stands at that name now; makes no directory. Only a hint: the rename decides."""
     try:

@@ -5,8 +5,12 @@ Names are JSON strings in which bytes that are no UTF-8 stand as lone surrogates
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import errno
 import json
+import os
+import stat
 from typing import Any
 
 from bshm_watchd.config import PermissionSettings
@@ -17,6 +21,7 @@ from bshm_watchd.output_settings import OutputSettings
 
 NAME = "job.json"
 _VERSION = 1
+_NO_FILE = (errno.EISDIR, errno.ELOOP, errno.ESPIPE, errno.ENXIO)
 
 
 class TornRecord(ValueError):
@@ -33,6 +38,17 @@ def read(disk: Disk, work_fd: int) -> Job | None:
         return decode(read_record(disk, work_fd, NAME))
     except FileNotFoundError:
         return None
+    except OSError as error:
+        if error.errno not in _NO_FILE:
+            raise
+        raise TornRecord(f"no file, but something else: {error.strerror}") from error
+
+
+def make_way(disk: Disk, work_fd: int) -> None:
+    """A directory at the record's name gets another one: it is not ours, and no record could replace it."""
+    with contextlib.suppress(FileNotFoundError):
+        if stat.S_ISDIR(disk.lstat(work_fd, NAME).st_mode):
+            disk.rename(work_fd, NAME, work_fd, f"{NAME}.found-{os.urandom(4).hex()}")
 
 
 def encode(job: Job) -> bytes:

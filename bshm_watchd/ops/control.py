@@ -24,7 +24,7 @@ from pydantic import Field, ValidationError
 
 from bshm_watchd import logs
 from bshm_watchd.clock import Clock, SystemClock
-from bshm_watchd.errors import PlaceUnavailable, ProgramEnding, RejectedPhoto, WatchdError
+from bshm_watchd.errors import PlaceUnavailable, ProgramEnding, RejectedPhoto, WatchdError, state_error
 from bshm_watchd.events import Asked, Event
 from bshm_watchd.journal import Journal
 from bshm_watchd.ops.asking import (
@@ -133,7 +133,10 @@ class ControlServer:
         """No new clients, then an end to those that are here; a request under way hears that the daemon stops."""
         assert self._listener is not None
         self._stopping.set_result(None)
-        self._path.unlink(missing_ok=True)
+        try:
+            self._path.unlink(missing_ok=True)
+        except OSError as error:  # the next start replaces it
+            logs.warning("the control socket could not be removed", path=self._path, why=error)
         self._listener.shutdown(socket.SHUT_RDWR)  # wakes the thread that accepts; closing alone would not
         self._acceptor.join()
         self._listener.close()
@@ -310,7 +313,8 @@ def _send_last(connection: socket.socket, answer: dict[str, Any]) -> None:
 def _listen(path: Path) -> socket.socket:
     """A listening socket at `path`; one that a dead daemon left there is replaced.
 
-    Nobody can connect before `listen`, so the mode that the umask gave the name is never of use to anyone.
+    Nobody can connect before `listen`, so the mode that the umask gave the name is never of use to anyone. Raises as
+    `state_error` says.
     """
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
@@ -319,7 +323,9 @@ def _listen(path: Path) -> socket.socket:
             listener.bind(address)
         os.chmod(path, _MODE)
         listener.listen()
-    except BaseException:
+    except BaseException as error:
         listener.close()
+        if isinstance(error, OSError):
+            raise state_error(error, path.parent) from error
         raise
     return listener

@@ -27,7 +27,10 @@ _OUTPUTS: dict[str, Callable[[bytes], NDArray[np.uint8]]] = {
 
 
 def check(studio: Studio) -> None:
-    """After a healthy run to its end: nothing lost, nothing doubled, nothing half, nothing left lying about."""
+    """After a healthy run to its end: nothing lost, nothing doubled, nothing half, nothing left lying about.
+
+    The run may have been the studio's own or one of the real program: what lies on the disk is judged, nothing else.
+    """
     for tree in studio.trees.values():
         check_tree(tree)
     _the_journal_tells_what_is_there(studio)
@@ -37,6 +40,7 @@ def check(studio: Studio) -> None:
 def check_tree(tree: HotTree) -> None:
     """All that a hot folder shows by itself, once everything in it is worked off."""
     each_original_is_in_one_place(tree)
+    what_is_foreign_survives(tree)
     _each_filed_original_has_its_own_name(tree)
     _each_trouble_has_its_sidecar_and_no_other_is_there(tree)
     _each_result_is_whole_and_of_one_original(tree)
@@ -50,6 +54,13 @@ def each_original_is_in_one_place(tree: HotTree) -> None:
     wanted = Counter({digest: len(names) for digest, names in tree.originals.items() if names})
     lost, doubled = wanted - there, there - wanted
     assert not lost and not doubled, f"lost {_named(tree, lost)}, doubled or changed {_named(tree, doubled)}"
+
+
+def what_is_foreign_survives(tree: HotTree) -> None:
+    """Holds at any moment."""
+    for name, content in tree.foreign.items():
+        path = tree.path / name
+        assert path.is_file() and path.read_bytes() == content, f"{name} was somebody else's, and is not what it was"
 
 
 def _each_filed_original_has_its_own_name(tree: HotTree) -> None:
@@ -117,7 +128,9 @@ def _a_second_run_changes_nothing(studio: Studio) -> None:
 
 
 def _files(tree: HotTree, place: str) -> list[Path]:
-    return sorted(path for path in (tree.path / place).rglob("*") if path.is_file())
+    """Without what is somebody else's."""
+    foreign = {tree.path / name for name in tree.foreign}
+    return sorted(path for path in (tree.path / place).rglob("*") if path.is_file() and path not in foreign)
 
 
 def _originals(tree: HotTree, place: str) -> list[Path]:

@@ -61,6 +61,7 @@ class HotTree:
     extra: str = ""  # more keys of the hot folder, as YAML lines
     originals: dict[str, list[str]] = field(default_factory=dict)  # sha256 -> names below drop/, one a copy
     sets_again: Counter[str] = field(default_factory=Counter)  # sha256 -> results made again by a requeue
+    foreign: dict[str, bytes] = field(default_factory=dict)  # what somebody else put there, by its path in the folder
 
     def __post_init__(self) -> None:
         (self.path / "drop").mkdir(parents=True, exist_ok=True)
@@ -74,6 +75,13 @@ class HotTree:
         path.write_bytes(content)
         self.originals.setdefault(sha256(content), []).append(name)
         return content
+
+    def put_foreign(self, name: str, content: bytes = b"somebody else's") -> None:
+        """A file that is not ours, wherever in the hot folder: nothing may ever happen to it."""
+        path = self.path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+        self.foreign[name] = content
 
     def forget(self, name: str) -> None:
         """Whatever its owner does to a photo that is still in drop/ is the owner's affair."""

@@ -1,0 +1,373 @@
+"""Holds a real program before each system call that changes a file: lets it go on, errs in its place, or kills it.
+
+The kernel itself asks, by a seccomp filter with a listener (seccomp_unotify(2)), in whatever thread the call is made,
+so that the n-th call of the *program* can be met. strace's `inject=...:when=n` counts in each thread for itself: the
+many calls of one thread would hide the few of another for ever. strace is used as a witness that no call is missed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import errno
+import fcntl
+import os
+import platform
+import re
+import select
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+import traceback
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import BinaryIO, Protocol
+
+_AT = "directory and path"
+_PATH = "path"
+_FD = "descriptor"
+# x86-64: the number of each call that changes a file or its attributes, and what its arguments name.
+_CALLS: dict[int, tuple[str, tuple[str, ...]]] = {
+    1: ("write", (_FD,)),
+    2: ("open", (_PATH,)),
+    18: ("pwrite64", (_FD,)),
+    20: ("writev", (_FD,)),
+    74: ("fsync", (_FD,)),
+    75: ("fdatasync", (_FD,)),
+    76: ("truncate", (_PATH,)),
+    77: ("ftruncate", (_FD,)),
+    82: ("rename", (_PATH, _PATH)),
+    83: ("mkdir", (_PATH,)),
+    84: ("rmdir", (_PATH,)),
+    85: ("creat", (_PATH,)),
+    86: ("link", (_PATH, _PATH)),
+    87: ("unlink", (_PATH,)),
+    88: ("symlink", ("", _PATH)),
+    90: ("chmod", (_PATH,)),
+    91: ("fchmod", (_FD,)),
+    92: ("chown", (_PATH,)),
+    93: ("fchown", (_FD,)),
+    94: ("lchown", (_PATH,)),
+    188: ("setxattr", (_PATH,)),
+    189: ("lsetxattr", (_PATH,)),
+    190: ("fsetxattr", (_FD,)),
+    197: ("removexattr", (_PATH,)),
+    199: ("fremovexattr", (_FD,)),
+    257: ("openat", (_AT,)),
+    258: ("mkdirat", (_AT,)),
+    260: ("fchownat", (_AT,)),
+    263: ("unlinkat", (_AT,)),
+    264: ("renameat", (_AT, _AT)),
+    265: ("linkat", (_AT, _AT)),
+    266: ("symlinkat", ("", _AT)),
+    268: ("fchmodat", (_AT,)),
+    277: ("sync_file_range", (_FD,)),
+    280: ("utimensat", (_AT,)),
+    285: ("fallocate", (_FD,)),
+    296: ("pwritev", (_FD,)),
+    316: ("renameat2", (_AT, _AT)),
+    326: ("copy_file_range", ("", "", _FD)),
+    328: ("pwritev2", (_FD,)),
+    437: ("openat2", (_AT,)),
+}
+CALLS = tuple(name for name, _ in _CALLS.values())
+_OPENS = {2: 1, 257: 2}  # only with O_CREAT or O_TRUNC in this argument
+_CREATES = os.O_CREAT | os.O_TRUNC
+
+_SECCOMP, _SET_MODE_FILTER, _PR_SET_NO_NEW_PRIVS = 317, 1, 38
+_NEW_LISTENER, _WAIT_KILLABLE = 1 << 3, 1 << 5
+_ALLOW, _NOTIFY = 0x7FFF0000, 0x7FC00000
+_X86_64 = 0xC000003E
+_NOTICE = struct.Struct("=QIIiIQ6Q")
+_ANSWER = struct.Struct("=QqiI")
+_RECEIVE = 3 << 30 | _NOTICE.size << 16 | ord("!") << 8
+_SEND = 3 << 30 | _ANSWER.size << 16 | ord("!") << 8 | 1
+_GO_ON = 1
+_AT_FDCWD = -100
+_JOB_ID = re.compile(r"[0-9A-HJKMNP-TV-Z]{26}")
+_PATH_BYTES = 4096
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A call below `base`, as it would be found in another run: paths relative, job ids by their order (`<1>`)."""
+
+    name: str
+    paths: tuple[str, ...]
+    nth: int  # of this name on these paths, from 1 on
+
+    def __str__(self) -> str:
+        return f"{self.name}({' -> '.join(self.paths)})#{self.nth}"
+
+
+@dataclass(frozen=True, slots=True)
+class Kill:
+    """The program ends by SIGKILL before the call happens; `half`: once half of what a write brings is written."""
+
+    half: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Fail:
+    """The call does not happen, and gives this error."""
+
+    code: int
+
+
+Verdict = Kill | Fail | None
+Judge = Callable[[Call], Verdict]
+Program = Callable[[], int]
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    exit_code: int  # negative: the signal that ended it
+    said: str  # standard output and error
+    calls: tuple[Call, ...]
+
+
+class StillRunning(AssertionError):
+    """It hangs: what it said so far is the message."""
+
+
+def missing() -> str:
+    """Why a program can't be held here; empty where it can."""
+    if platform.machine() != "x86_64":
+        return "the numbers of system calls are known for x86-64 only"
+    try:
+        with _held(["/bin/true"], subprocess.DEVNULL) as (process, listener):
+            _Supervisor(process, listener, Path("/nowhere"), lambda _: None).serve(time.monotonic() + 10)
+    except (OSError, subprocess.SubprocessError) as error:
+        return f"no seccomp listener (Linux 5.19, and a container that lets one be made): {error}"
+    return ""
+
+
+def held(command: Sequence[str] | Program, base: Path, judge: Judge, timeout_seconds: float = 60) -> Run:
+    """Run a program to its end; `judge` is asked ahead of each of its calls that changes something below `base`.
+
+    A program that is no command is run in a fork of this process, which may have loaded all that it needs.
+    """
+    with tempfile.TemporaryFile() as output, _held(command, output) as (process, listener):
+        supervisor = _Supervisor(process, listener, base, judge)
+        ended = supervisor.serve(time.monotonic() + timeout_seconds)
+        output.seek(0)
+        said = output.read().decode(errors="replace")
+        if not ended:
+            raise StillRunning(f"not over after {timeout_seconds:g} s; it said:\n{said}")
+        return Run(process.wait(), said, tuple(supervisor.calls))
+
+
+@contextlib.contextmanager
+def _held(command: Sequence[str] | Program, output: BinaryIO | int) -> Iterator[tuple[_Process, int]]:
+    """The program, and the descriptor at which the kernel asks. Killed on the way out."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        process: _Process
+        if callable(command):
+            process = _Fork(command, output, theirs)
+        else:
+            process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, preexec_fn=partial(_hold, theirs)
+            )
+        try:
+            _, (listener, *_), _, _ = socket.recv_fds(ours, 1, 1)
+            try:
+                yield process, listener
+            finally:
+                os.close(listener)
+        finally:
+            process.kill()
+            process.wait()
+
+
+class _Process(Protocol):
+    """What is used of a `subprocess.Popen`."""
+
+    def poll(self) -> int | None: ...
+
+    def wait(self) -> int: ...
+
+    def send_signal(self, sig: int, /) -> None: ...
+
+    def kill(self) -> None: ...
+
+
+class _Fork:
+    """A fork of this process, which must have no other thread."""
+
+    def __init__(self, program: Program, output: BinaryIO | int, to_supervisor: socket.socket) -> None:
+        self._code: int | None = None
+        self._pid = os.fork()
+        if self._pid == 0:
+            self._run(program, output if isinstance(output, int) else output.fileno(), to_supervisor)
+
+    @staticmethod
+    def _run(program: Program, output: int, to_supervisor: socket.socket) -> None:
+        code = 1
+        try:
+            for stream in (1, 2):
+                os.dup2(output, stream)
+            sys.stdout, sys.stderr = (os.fdopen(stream, "w", buffering=1, closefd=False) for stream in (1, 2))
+            _hold(to_supervisor)
+            code = program()
+        except BaseException:  # noqa: BLE001  as an interpreter does at its end
+            traceback.print_exc()
+        finally:
+            os._exit(code)
+
+    def poll(self) -> int | None:
+        return self._waited(os.WNOHANG)
+
+    def wait(self) -> int:
+        code = self._waited(0)
+        assert code is not None
+        return code
+
+    def send_signal(self, sig: int, /) -> None:
+        if self._code is None:
+            os.kill(self._pid, sig)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
+
+    def _waited(self, options: int) -> int | None:
+        if self._code is None:
+            pid, status = os.waitpid(self._pid, options)
+            self._code = os.waitstatus_to_exitcode(status) if pid else None
+        return self._code
+
+
+def _hold(to_supervisor: socket.socket) -> None:
+    """In the child, before its program: from here on its calls wait for an answer."""
+    program = _filter()
+    lines = ctypes.create_string_buffer(program)
+    described = struct.pack("@HP", len(program) // 8, ctypes.addressof(lines))
+    _libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+    listener = _libc.syscall(_SECCOMP, _SET_MODE_FILTER, _NEW_LISTENER | _WAIT_KILLABLE, described)
+    if listener < 0:
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+    socket.send_fds(to_supervisor, [b"x"], [listener])
+
+
+def _filter() -> bytes:
+    """BPF: ask about the calls of the table; about an open only where it may make or empty a file."""
+    lines: list[tuple[int, int, int, int]] = [(0x20, 0, 0, 4), (0x15, 1, 0, _X86_64), (0x06, 0, 0, _ALLOW)]
+    lines.append((0x20, 0, 0, 0))
+    for number in _CALLS:
+        if number in _OPENS:
+            test = (0x45, 0, 1, _CREATES)
+            lines += [(0x15, 0, 4, number), (0x20, 0, 0, 16 + 8 * _OPENS[number]), test, (0x06, 0, 0, _NOTIFY)]
+            lines.append((0x06, 0, 0, _ALLOW))
+        else:
+            lines += [(0x15, 0, 1, number), (0x06, 0, 0, _NOTIFY)]
+    lines.append((0x06, 0, 0, _ALLOW))
+    return b"".join(struct.pack("=HBBI", *line) for line in lines)
+
+
+@dataclass(slots=True)
+class _Supervisor:
+    process: _Process
+    listener: int
+    base: Path
+    judge: Judge
+    calls: list[Call] = field(default_factory=list)
+    _seen: Counter[tuple[str, tuple[str, ...]]] = field(default_factory=Counter)
+    _jobs: dict[str, str] = field(default_factory=dict)
+
+    def serve(self, deadline: float) -> bool:
+        """Answer until the program has ended; False when it has not by then."""
+        poll = select.poll()
+        poll.register(self.listener, select.POLLIN)
+        while self.process.poll() is None:
+            if time.monotonic() > deadline:
+                return False
+            if any(happened & select.POLLIN for _, happened in poll.poll(100)):
+                self._answer_one()
+        return True
+
+    def _answer_one(self) -> None:
+        notice = bytearray(_NOTICE.size)
+        try:
+            fcntl.ioctl(self.listener, _RECEIVE, notice)
+        except OSError as error:  # whoever asked is gone
+            if error.errno not in (errno.ENOENT, errno.EINTR):
+                raise
+            return
+        ident, thread, _, number, _, _, *arguments = _NOTICE.unpack(notice)
+        verdict = self._verdict(thread, number, arguments)
+        if isinstance(verdict, Kill):
+            if verdict.half:
+                _write_half(thread, number, arguments)
+            self.process.send_signal(signal.SIGKILL)
+            self.process.wait()
+            return
+        error_code, flags = (-verdict.code, 0) if isinstance(verdict, Fail) else (0, _GO_ON)
+        with contextlib.suppress(FileNotFoundError):  # it died meanwhile
+            fcntl.ioctl(self.listener, _SEND, _ANSWER.pack(ident, 0, error_code, flags))
+
+    def _verdict(self, thread: int, number: int, arguments: list[int]) -> Verdict:
+        name, named = _CALLS[number]
+        try:
+            found = list(_paths(thread, named, arguments))
+        except OSError:  # it died meanwhile, or names nothing: then the call fails by itself
+            return None
+        if not any(path.is_relative_to(self.base) for path in found):
+            return None
+        paths = tuple(self._known(path) for path in found)
+        self._seen[name, paths] += 1
+        call = Call(name, paths, self._seen[name, paths])
+        self.calls.append(call)
+        return self.judge(call)
+
+    def _known(self, path: Path) -> str:
+        relative = str(path.relative_to(self.base)) if path.is_relative_to(self.base) else str(path)
+        return _JOB_ID.sub(lambda found: self._jobs.setdefault(found[0], f"<{len(self._jobs) + 1}>"), relative)
+
+
+def _paths(thread: int, named: tuple[str, ...], arguments: list[int]) -> Iterator[Path]:
+    position = 0
+    for what in named:
+        if what == _AT:
+            directory = ctypes.c_int(arguments[position]).value
+            yield _path_of(thread, directory) / _text(thread, arguments[position + 1])
+            position += 1
+        elif what == _PATH:
+            yield _path_of(thread, _AT_FDCWD) / _text(thread, arguments[position])
+        elif what == _FD:
+            yield _path_of(thread, ctypes.c_int(arguments[position]).value)
+        position += 1
+
+
+def _path_of(thread: int, fd: int) -> Path:
+    return Path(f"/proc/{thread}/{'cwd' if fd == _AT_FDCWD else f'fd/{fd}'}").readlink()
+
+
+def _text(thread: int, address: int) -> str:
+    with open(f"/proc/{thread}/mem", "rb", buffering=0) as memory:
+        memory.seek(address)
+        return os.fsdecode(memory.read(_PATH_BYTES).split(b"\0", 1)[0])
+
+
+def _write_half(thread: int, number: int, arguments: list[int]) -> None:
+    """What a write leaves that was cut short: the first half of its bytes."""
+    fd, address, length = arguments[:3]
+    with open(f"/proc/{thread}/mem", "rb", buffering=0) as memory:
+        memory.seek(address)
+        half = memory.read(length // 2)
+    if _CALLS[number][0] == "pwrite64":
+        offset = arguments[3]
+    else:
+        offset = int(Path(f"/proc/{thread}/fdinfo/{fd}").read_text().split()[1])
+    file = os.open(f"/proc/{thread}/fd/{fd}", os.O_WRONLY)
+    try:
+        os.pwrite(file, half, offset)
+    finally:
+        os.close(file)
