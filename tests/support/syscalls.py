@@ -17,7 +17,6 @@ import re
 import select
 import signal
 import socket
-import struct
 import subprocess
 import sys
 import tempfile
@@ -30,70 +29,12 @@ from functools import partial
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
-_AT = "directory and path"
-_PATH = "path"
-_FD = "descriptor"
-# x86-64: the number of each call that changes a file or its attributes, and what its arguments name.
-_CALLS: dict[int, tuple[str, tuple[str, ...]]] = {
-    1: ("write", (_FD,)),
-    2: ("open", (_PATH,)),
-    18: ("pwrite64", (_FD,)),
-    20: ("writev", (_FD,)),
-    74: ("fsync", (_FD,)),
-    75: ("fdatasync", (_FD,)),
-    76: ("truncate", (_PATH,)),
-    77: ("ftruncate", (_FD,)),
-    82: ("rename", (_PATH, _PATH)),
-    83: ("mkdir", (_PATH,)),
-    84: ("rmdir", (_PATH,)),
-    85: ("creat", (_PATH,)),
-    86: ("link", (_PATH, _PATH)),
-    87: ("unlink", (_PATH,)),
-    88: ("symlink", ("", _PATH)),
-    90: ("chmod", (_PATH,)),
-    91: ("fchmod", (_FD,)),
-    92: ("chown", (_PATH,)),
-    93: ("fchown", (_FD,)),
-    94: ("lchown", (_PATH,)),
-    188: ("setxattr", (_PATH,)),
-    189: ("lsetxattr", (_PATH,)),
-    190: ("fsetxattr", (_FD,)),
-    197: ("removexattr", (_PATH,)),
-    199: ("fremovexattr", (_FD,)),
-    257: ("openat", (_AT,)),
-    258: ("mkdirat", (_AT,)),
-    260: ("fchownat", (_AT,)),
-    263: ("unlinkat", (_AT,)),
-    264: ("renameat", (_AT, _AT)),
-    265: ("linkat", (_AT, _AT)),
-    266: ("symlinkat", ("", _AT)),
-    268: ("fchmodat", (_AT,)),
-    277: ("sync_file_range", (_FD,)),
-    280: ("utimensat", (_AT,)),
-    285: ("fallocate", (_FD,)),
-    296: ("pwritev", (_FD,)),
-    316: ("renameat2", (_AT, _AT)),
-    326: ("copy_file_range", ("", "", _FD)),
-    328: ("pwritev2", (_FD,)),
-    437: ("openat2", (_AT,)),
-}
-CALLS = tuple(name for name, _ in _CALLS.values())
-_OPENS = {2: 1, 257: 2}  # only with O_CREAT or O_TRUNC in this argument
-_CREATES = os.O_CREAT | os.O_TRUNC
+from tests.support.seccomp import ANSWER, AT, CALLS_BY_NUMBER, FD, GO_ON, NOTICE, PATH, RECEIVE, SEND, hold
 
-_SECCOMP, _SET_MODE_FILTER, _PR_SET_NO_NEW_PRIVS = 317, 1, 38
-_NEW_LISTENER, _WAIT_KILLABLE = 1 << 3, 1 << 5
-_ALLOW, _NOTIFY = 0x7FFF0000, 0x7FC00000
-_X86_64 = 0xC000003E
-_NOTICE = struct.Struct("=QIIiIQ6Q")
-_ANSWER = struct.Struct("=QqiI")
-_RECEIVE = 3 << 30 | _NOTICE.size << 16 | ord("!") << 8
-_SEND = 3 << 30 | _ANSWER.size << 16 | ord("!") << 8 | 1
-_GO_ON = 1
+CALLS = tuple(name for name, _ in CALLS_BY_NUMBER.values())
 _AT_FDCWD = -100
 _JOB_ID = re.compile(r"[0-9A-HJKMNP-TV-Z]{26}")
 _PATH_BYTES = 4096
-_libc = ctypes.CDLL(None, use_errno=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +116,7 @@ def _held(command: Sequence[str] | Program, output: BinaryIO | int) -> Iterator[
             process = _Fork(command, output, theirs)
         else:
             process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, preexec_fn=partial(_hold, theirs)
+                command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, preexec_fn=partial(hold, theirs)
             )
         try:
             _, (listener, *_), _, _ = socket.recv_fds(ours, 1, 1)
@@ -216,7 +157,7 @@ class _Fork:
             for stream in (1, 2):
                 os.dup2(output, stream)
             sys.stdout, sys.stderr = (os.fdopen(stream, "w", buffering=1, closefd=False) for stream in (1, 2))
-            _hold(to_supervisor)
+            hold(to_supervisor)
             code = program()
         except BaseException:  # noqa: BLE001  as an interpreter does at its end
             traceback.print_exc()
@@ -245,33 +186,6 @@ class _Fork:
         return self._code
 
 
-def _hold(to_supervisor: socket.socket) -> None:
-    """In the child, before its program: from here on its calls wait for an answer."""
-    program = _filter()
-    lines = ctypes.create_string_buffer(program)
-    described = struct.pack("@HP", len(program) // 8, ctypes.addressof(lines))
-    _libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
-    listener = _libc.syscall(_SECCOMP, _SET_MODE_FILTER, _NEW_LISTENER | _WAIT_KILLABLE, described)
-    if listener < 0:
-        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
-    socket.send_fds(to_supervisor, [b"x"], [listener])
-
-
-def _filter() -> bytes:
-    """BPF: ask about the calls of the table; about an open only where it may make or empty a file."""
-    lines: list[tuple[int, int, int, int]] = [(0x20, 0, 0, 4), (0x15, 1, 0, _X86_64), (0x06, 0, 0, _ALLOW)]
-    lines.append((0x20, 0, 0, 0))
-    for number in _CALLS:
-        if number in _OPENS:
-            test = (0x45, 0, 1, _CREATES)
-            lines += [(0x15, 0, 4, number), (0x20, 0, 0, 16 + 8 * _OPENS[number]), test, (0x06, 0, 0, _NOTIFY)]
-            lines.append((0x06, 0, 0, _ALLOW))
-        else:
-            lines += [(0x15, 0, 1, number), (0x06, 0, 0, _NOTIFY)]
-    lines.append((0x06, 0, 0, _ALLOW))
-    return b"".join(struct.pack("=HBBI", *line) for line in lines)
-
-
 @dataclass(slots=True)
 class _Supervisor:
     process: _Process
@@ -294,14 +208,14 @@ class _Supervisor:
         return True
 
     def _answer_one(self) -> None:
-        notice = bytearray(_NOTICE.size)
+        notice = bytearray(NOTICE.size)
         try:
-            fcntl.ioctl(self.listener, _RECEIVE, notice)
+            fcntl.ioctl(self.listener, RECEIVE, notice)
         except OSError as error:  # whoever asked is gone
             if error.errno not in (errno.ENOENT, errno.EINTR):
                 raise
             return
-        ident, thread, _, number, _, _, *arguments = _NOTICE.unpack(notice)
+        ident, thread, _, number, _, _, *arguments = NOTICE.unpack(notice)
         verdict = self._verdict(thread, number, arguments)
         if isinstance(verdict, Kill):
             if verdict.half:
@@ -309,12 +223,12 @@ class _Supervisor:
             self.process.send_signal(signal.SIGKILL)
             self.process.wait()
             return
-        error_code, flags = (-verdict.code, 0) if isinstance(verdict, Fail) else (0, _GO_ON)
+        error_code, flags = (-verdict.code, 0) if isinstance(verdict, Fail) else (0, GO_ON)
         with contextlib.suppress(FileNotFoundError):  # it died meanwhile
-            fcntl.ioctl(self.listener, _SEND, _ANSWER.pack(ident, 0, error_code, flags))
+            fcntl.ioctl(self.listener, SEND, ANSWER.pack(ident, 0, error_code, flags))
 
     def _verdict(self, thread: int, number: int, arguments: list[int]) -> Verdict:
-        name, named = _CALLS[number]
+        name, named = CALLS_BY_NUMBER[number]
         try:
             found = list(_paths(thread, named, arguments))
         except OSError:  # it died meanwhile, or names nothing: then the call fails by itself
@@ -335,13 +249,13 @@ class _Supervisor:
 def _paths(thread: int, named: tuple[str, ...], arguments: list[int]) -> Iterator[Path]:
     position = 0
     for what in named:
-        if what == _AT:
+        if what == AT:
             directory = ctypes.c_int(arguments[position]).value
             yield _path_of(thread, directory) / _text(thread, arguments[position + 1])
             position += 1
-        elif what == _PATH:
+        elif what == PATH:
             yield _path_of(thread, _AT_FDCWD) / _text(thread, arguments[position])
-        elif what == _FD:
+        elif what == FD:
             yield _path_of(thread, ctypes.c_int(arguments[position]).value)
         position += 1
 
@@ -362,7 +276,7 @@ def _write_half(thread: int, number: int, arguments: list[int]) -> None:
     with open(f"/proc/{thread}/mem", "rb", buffering=0) as memory:
         memory.seek(address)
         half = memory.read(length // 2)
-    if _CALLS[number][0] == "pwrite64":
+    if CALLS_BY_NUMBER[number][0] == "pwrite64":
         offset = arguments[3]
     else:
         offset = int(Path(f"/proc/{thread}/fdinfo/{fd}").read_text().split()[1])
