@@ -6,6 +6,7 @@ import difflib
 import os
 import threading
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from bshm_watchd import __version__
@@ -14,7 +15,7 @@ from bshm_watchd.errors import WatchdError
 from bshm_watchd.events import Asked
 from bshm_watchd.jobs import ENDED, Job, State
 from bshm_watchd.ops.asking import EXIT_TRY_AGAIN, Busy, ControlError
-from bshm_watchd.status import FolderMode, FolderStatus, Status
+from bshm_watchd.status import ConfigurationStatus, FolderMode, FolderStatus, Status
 
 if TYPE_CHECKING:
     from bshm_watchd.daemon import Daemon
@@ -38,6 +39,7 @@ class Answers:
         verbs: dict[str, Callable[[Daemon, Asked], None]] = {
             "status": self._status,
             "requeue": _requeue,
+            "reload": _reload,
             "folder_take": lambda d, a: _attach_again(d, a, take=True),
             "folder_adopt": lambda d, a: _attach_again(d, a, adopt=True),
             "photo_begins": _begin_photo,  # these two are asked by the control socket itself, for a client's photo
@@ -53,6 +55,7 @@ class Answers:
 
     def status_of(self, daemon: Daemon) -> Status:
         folders = tuple(_folder_status(daemon, folder) for folder in daemon.folders.values())
+        leaving = tuple(_leaving_status(daemon, f) for name, f in daemon.leaving.items() if name not in daemon.folders)
         return Status(
             state=_state(daemon, folders),
             ready=daemon.ready,
@@ -61,9 +64,10 @@ class Answers:
             since=timestamp(self._since_wall),
             model=self._model,
             device=self._device,
+            configuration=_configuration_status(daemon),
             in_flight_bytes=daemon.schedule.in_flight_bytes,
             finished=daemon.tally.count(*ENDED),
-            folders=folders,
+            folders=folders + leaving,
         )
 
     def _status(self, daemon: Daemon, asked: Asked) -> None:
@@ -90,6 +94,15 @@ def named(names: Iterable[str], name: Any) -> str:
     close = difflib.get_close_matches(str(name), known, n=1)
     hint = f"did you mean {close[0]}?" if close else f"there are: {', '.join(known)}"
     raise BadRequest(f"no hot folder is named {name}; {hint}")
+
+
+def _reload(daemon: Daemon, asked: Asked) -> None:
+    """Answered once the file was read, by the reload itself."""
+    if daemon.draining:
+        raise ControlError("the daemon is stopping; nothing was reloaded", EXIT_TRY_AGAIN)
+    if not daemon.reloads.is_possible:
+        raise BadRequest("a run that ends when all is done works with the configuration it was started with")
+    daemon.reloads.ask(asked.answer)
 
 
 def _requeue(daemon: Daemon, asked: Asked) -> None:
@@ -170,6 +183,20 @@ def _state(daemon: Daemon, folders: tuple[FolderStatus, ...]) -> str:
         return "degraded"
     busy = any(folder.in_flight or folder.waiting or folder.retrying for folder in folders)
     return "busy" if busy or daemon.schedule.photos.in_flight else "idle"
+
+
+def _configuration_status(daemon: Daemon) -> ConfigurationStatus:
+    refusal, loaded = daemon.reloads.refusal, timestamp(daemon.reloads.loaded_wall)
+    if refusal is None:
+        return ConfigurationStatus(loaded, None, ())
+    return ConfigurationStatus(loaded, timestamp(refusal.wall), refusal.problems)
+
+
+def _leaving_status(daemon: Daemon, folder: FolderState) -> FolderStatus:
+    status = _folder_status(daemon, folder)
+    if folder.mode is FolderMode.UNREACHABLE:
+        return replace(status, reason=f"no longer configured; {folder.reason}")
+    return replace(status, state=FolderMode.LEAVING, reason="no longer configured; what is in work is finished")
 
 
 def _folder_status(daemon: Daemon, folder: FolderState) -> FolderStatus:

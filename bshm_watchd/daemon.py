@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from bshm_watchd import logs, recovery
 from bshm_watchd.clock import Clock
+from bshm_watchd.config import Settings
 from bshm_watchd.ending import EXIT_BROKEN, EXIT_CONFIG, EXIT_FINE, EXIT_INTERRUPTED, Ending, Once
 from bshm_watchd.ending import EXIT_LEFT as EXIT_LEFT
 from bshm_watchd.ending import EXIT_OWNED as EXIT_OWNED
@@ -26,14 +27,18 @@ from bshm_watchd.events import (
     JobOver,
     ModelFailed,
     ModelReady,
+    ReloadAsked,
+    Reloaded,
     StopAsked,
     WorkerDied,
 )
 from bshm_watchd.folder_calls import Attached, Seen
 from bshm_watchd.folder_state import HUNG_SECONDS, FolderState
+from bshm_watchd.folders import Folders
 from bshm_watchd.jobs import State
 from bshm_watchd.journal import Journal
 from bshm_watchd.pipeline import Broken, Ended, LetGo, Outcome, Retry, Waiting
+from bshm_watchd.reloads import Reloading, Reloads
 from bshm_watchd.schedule import Schedule
 from bshm_watchd.status import FolderMode
 from bshm_watchd.tally import Tally
@@ -51,26 +56,29 @@ class Seams:
     inbox: Inbox
     clock: Clock
     journal: Journal
-    oldest_call: Callable[[str], float | None]  # a folder's oldest disk call still under way, monotonic start
     answer: Callable[[Daemon, Asked], None]  # answers a request of the control socket
+    reloading: Reloading | None = None  # None: it works with what it was started with
 
 
 class Daemon:
     def __init__(
-        self, folders: Sequence[FolderState], schedule: Schedule, seams: Seams, max_attempts: int, spare_lanes: int,
+        self, folders: Sequence[FolderState], schedule: Schedule, seams: Seams, settings: Settings, spare_lanes: int,
         once: Once | None = None,
     ) -> None:  # fmt: skip
-        self.folders = {folder.settings.name: folder for folder in folders}
+        self.known = Folders(folders)
+        self.folders = self.known.configured
+        self.leaving = self.known.leaving
         self.schedule = schedule
         self.clock = seams.clock
         self.journal = seams.journal
         self.past = recovery.Past(seams.journal, seams.incarnation)
         self.tally = Tally()
+        self.reloads = Reloads(settings, seams.reloading, self.known, self.tally, seams.clock)
         self.ready = False
         self.exit_code: int | None = None
         self.failure: BaseException | None = None
         self._seams = seams
-        self._max_attempts = max_attempts
+        self._max_attempts = settings.limits.max_attempts
         self._spare_lanes = spare_lanes
         self._model_lanes: int | None = None
         self._judged = False
@@ -95,7 +103,9 @@ class Daemon:
             self._take_in(event, now)
         self._notice_hung_folders(now)
         self._judge_recovered(now)
+        self.known.let_go(now)
         if not self.draining:
+            self._begin_reload()
             self._ask_folders(now)
             self._notice_ready(now)
             self._start_jobs(now)
@@ -108,18 +118,23 @@ class Daemon:
 
     def _take_in(self, event: Event, now: float) -> None:
         match event:
-            case Hinted(folder, relative):
-                self.folders[folder].hinted(relative)
+            case Hinted(name, relative) if (folder := self.known.find(name)) is not None:
+                folder.hinted(relative)
             case Answered():
-                self._answered(self.folders[event.folder], event, now)
+                self._answered(self.known.heard_of(event.folder), event, now)
             case JobOver(outcome):
-                self._job_over(self.folders[outcome.job.folder], outcome, now)
+                self._job_over(self.known.heard_of(outcome.job.folder), outcome, now)
             case ModelReady(lanes):
                 self._model_lanes = lanes
             case ModelFailed(error) | WorkerDied(error):
                 self._break(error)
             case StopAsked(number):
                 self._stop_asked(number, now)
+            case ReloadAsked():
+                self.reloads.ask()
+            case Reloaded():
+                self.reloads.read(event)
+                self.schedule.serve(self.known.all)
             case Asked():
                 self._seams.answer(self, event)
 
@@ -133,10 +148,18 @@ class Daemon:
             elif due is not None:
                 folder.ask_look(now, scan=due == "scan")
 
+    def _begin_reload(self) -> None:
+        """Not before the end of the last process was judged by all folders it had."""
+        if self._judged:
+            self.reloads.begin()
+
     def _answered(self, folder: FolderState, answered: Answered, now: float) -> None:
         if answered.call == folder.call:
             folder.call = None
         match answered:
+            case Answered(call="detach", error=error):
+                self.known.left(answered.folder, error)
+                self.schedule.serve(self.known.all)
             case Answered(error=Exception() as error):
                 self._call_failed(folder, answered.call, error, now)
             case Answered(value=Attached() as attached):
@@ -157,7 +180,9 @@ class Daemon:
         """A place's trouble holds the folder; a requeue that failed was told to whoever asked; the rest ends us."""
         if call == "claim":
             folder.claiming_bytes = None
-        if isinstance(error, (InstanceRunning, OwnershipLost)):
+        if isinstance(error, ConfigError) and self._judged:  # at the start it ends us; later it is that folder's alone
+            self._trouble(folder, FolderMode.HELD, str(error), now, while_attaching=True)
+        elif isinstance(error, InstanceRunning | OwnershipLost):
             self._trouble(folder, FolderMode.OWNED_ELSEWHERE, str(error), now, while_attaching=True)
         elif isinstance(error, PlaceUnavailable):
             self._place_trouble(folder, error, now, while_attaching=call == "attach")
@@ -182,9 +207,14 @@ class Daemon:
             logs.warning(str(mode), HOT_FOLDER=folder.settings.name, why=reason)
 
     def _notice_hung_folders(self, now: float) -> None:
-        for name, folder in self.folders.items():
-            if folder.mode is not FolderMode.UNREACHABLE and folder.is_hung(now, self._seams.oldest_call(name)):
+        for folder in self.known.all:
+            if folder.mode is FolderMode.UNREACHABLE:
+                continue
+            if folder.is_hung(now, folder.oldest_call()):
                 self._trouble(folder, FolderMode.UNREACHABLE, "a file-system call there does not come back", now)
+            elif folder.waits_in_vain(now):
+                why = "a file-system call that was made there before the reload does not come back"
+                self._trouble(folder, FolderMode.UNREACHABLE, why, now)
 
     # -- jobs ------------------------------------------------------------------------------------------
 
@@ -197,8 +227,9 @@ class Daemon:
         self._judged = True
         found = [job for folder in self.folders.values() for job in folder.found]
         verdicts = recovery.judge(
-            found, self.past.is_blameless, self._max_attempts, all_seen=self._all_seen, had_photos=self.past.had_photos
-        )
+            found, self.past.is_blameless, self._max_attempts,
+            all_seen=self._all_seen and not self.reloads.added_folders, had_photos=self.past.had_photos,
+        )  # fmt: skip
         judged = {job.id: job for job in verdicts}
         for folder in self.folders.values():
             if folder.found and folder.call is None:
@@ -233,7 +264,8 @@ class Daemon:
     def _notice_ready(self, now: float) -> None:
         if self.ready or self._model_lanes is None or not self._judged:
             return
-        if all(folder.scans or folder.mode is not FolderMode.WATCHING for folder in self.folders.values()):
+        unseen = (FolderMode.STARTING, FolderMode.WATCHING)
+        if all(folder.scans or folder.mode not in unseen for folder in self.folders.values()):
             self.ready = True
             self._ending.progressed(now)
             logs.info("ready")
@@ -251,12 +283,13 @@ class Daemon:
         if self.draining:  # asked twice: at once
             self._drain_deadline = now
             return
-        logs.info("draining", in_flight=sum(folder.in_flight for folder in self.folders.values()))
+        logs.info("draining", in_flight=sum(folder.in_flight for folder in self.known.all))
         self._drain(self._exit_for(number), now)
 
     def _drain(self, exit_code: int, now: float) -> None:
         """Begin nothing more, and end once all that was begun is over, or has had its time."""
         self.schedule.close()
+        self.reloads.close()
         self._drain_exit = exit_code
         self._drain_deadline = now + DRAIN_SECONDS
 
@@ -281,7 +314,7 @@ class Daemon:
 
     @property
     def _answering(self) -> list[FolderState]:
-        return [folder for folder in self.folders.values() if folder.mode is not FolderMode.UNREACHABLE]
+        return [folder for folder in self.known.all if folder.mode is not FolderMode.UNREACHABLE]
 
     def _is_worked_off(self, now: float) -> bool:
         return self.ready and not self._is_working and self._ending.is_worked_off(now)
@@ -293,7 +326,7 @@ class Daemon:
     def _wait_seconds(self, now: float) -> float:
         if self.exit_code is not None:
             return 0.0
-        oldest = [self._seams.oldest_call(folder.settings.name) for folder in self._answering]
+        oldest = [folder.oldest_call() for folder in self._answering]
         dues = [started + HUNG_SECONDS - now for started in oldest if started is not None]
         if self.draining:
             dues.append(self._drain_deadline - now)
@@ -303,7 +336,7 @@ class Daemon:
 
     def _work_dues(self, now: float) -> list[float]:
         wall = self.clock.wall()
-        dues = [folder.next_due() - now for folder in self.folders.values()]
+        dues = [folder.next_due() - now for folder in self.known.all]
         dues += [job.retry_wall - wall for f in self._watching for job in f.backlog if job.retry_wall > wall]
         if self.ready and not self._is_working:
             dues.append(self._ending.due() - now)

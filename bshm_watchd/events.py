@@ -7,6 +7,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any
 
+from bshm_watchd.config import Settings
 from bshm_watchd.pipeline import Outcome
 
 
@@ -60,6 +61,20 @@ class StopAsked:
 
 
 @dataclass(frozen=True, slots=True)
+class ReloadAsked:
+    """By a signal. A request for it comes as `Asked`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reloaded:
+    """The configuration file was read anew: settings that can be taken over as they are, or all that is wrong."""
+
+    settings: Settings | None
+    problems: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Asked:
     """A request from the control socket. The answer (a JSON object) or an error goes into `answer`, once."""
 
@@ -68,7 +83,7 @@ class Asked:
     answer: Future[dict[str, Any]]
 
 
-Event = Hinted | Answered | JobOver | WorkerDied | ModelReady | ModelFailed | StopAsked | Asked
+Event = Hinted | Answered | JobOver | WorkerDied | ModelReady | ModelFailed | StopAsked | ReloadAsked | Reloaded | Asked
 
 
 class Inbox:

@@ -192,9 +192,12 @@ class FolderCalls:
             problem = rejections.too_much_memory(found.width, found.height, cost, self._limits)
         return stamp, cost, problem
 
-    def detach(self) -> None:
+    def stop_watching(self) -> None:
         if self._watch is not None:
             self._watch.watcher.stop()
+
+    def detach(self) -> None:
+        self.stop_watching()
         if self._owned:
             owner.give_up(self._folder, self._us)
 

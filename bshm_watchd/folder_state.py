@@ -63,11 +63,15 @@ class FolderState:
     running: dict[str, Job] = field(default_factory=dict)  # by id; as they were when they were started
     claiming_bytes: int | None = None  # the cost of the photo that is being claimed
     served: float = 0.0  # bytes served over weight: who has had least comes first
+    oldest_call: Callable[[], float | None] = lambda: None  # its oldest disk call still under way, monotonic start
+    leaving: bool = False  # a reload took it out or changed it: what runs is finished, nothing else is begun
+    gone: bool = False  # it has left: nothing of it is under way any more
+    waits_for: tuple[FolderState, ...] = ()  # those that work in its place until they have left
 
     # -- what is due -----------------------------------------------------------------------------------
 
     def due(self, now: float) -> Due | None:
-        if self.call is not None:
+        if self.call is not None or self.leaving or self.is_waiting:
             return None
         if self.mode is not FolderMode.WATCHING:
             return "attach" if now >= self.retry_due and not self.running else None
@@ -81,10 +85,25 @@ class FolderState:
             # Only an attachment is watched here: the disk calls of the others are watched one by one.
             attaching = self.call == "attach" and self.mode is not FolderMode.UNREACHABLE
             return self.call_since + HUNG_SECONDS if attaching else _FOR_EVER
+        if self.leaving or self.is_waiting:
+            return _FOR_EVER
         if self.mode is not FolderMode.WATCHING:
             return self.retry_due if not self.running else _FOR_EVER
         scan_due = self.scan_allowed if self.scan_asked else max(self.scan_due, self.scan_allowed)
         return min(scan_due, self._look_due())
+
+    @property
+    def works(self) -> bool:
+        """Whether photos are taken and jobs are started here."""
+        return self.mode is FolderMode.WATCHING and not self.leaving
+
+    @property
+    def is_waiting(self) -> bool:
+        """For what is still under way in its place, begun before a reload."""
+        return any(not folder.gone for folder in self.waits_for)
+
+    def waits_in_vain(self, now: float) -> bool:
+        return any(not folder.gone and folder.is_hung(now, folder.oldest_call()) for folder in self.waits_for)
 
     def is_hung(self, now: float, oldest_call: float | None) -> bool:
         """Whether a disk call there, its thread's or a worker's, or its attachment has not come back in time."""
@@ -93,7 +112,7 @@ class FolderState:
 
     def next_job(self, wall: float) -> Job | None:
         """The oldest job that may be (re)started now: suspects first, and never before an earlier one of its name."""
-        if self.mode is not FolderMode.WATCHING:
+        if not self.works:
             return None
         first: dict[str, Job] = {}
         for job in sorted([*self.backlog, *self.running.values()], key=lambda job: job.id):
@@ -103,7 +122,7 @@ class FolderState:
 
     def next_offer(self) -> Offer | None:
         """The best offer whose name no job under way has: the same name again waits for the earlier one."""
-        if self.mode is not FolderMode.WATCHING or self.call is not None:
+        if not self.works or self.call is not None:
             return None
         names = {job.relative for job in [*self.backlog, *self.running.values(), *self.found]}
         return next((offer for offer in self.offers if offer.relative not in names), None)
@@ -175,6 +194,10 @@ class FolderState:
         self.claiming_bytes = cost_bytes
         self._ask("claim", now, lambda: self.calls.claim(offer, cost_bytes, too_large))
 
+    def ask_detach(self, now: float, *, keep_owned: bool) -> None:
+        """`keep_owned`: what comes after it goes on in the same place, and nobody else gets in between."""
+        self._ask("detach", now, self.calls.stop_watching if keep_owned else self.calls.detach)
+
     def _ask(self, call: str, now: float, work: Callable[[], object]) -> None:
         self.call, self.call_since = call, now
         self.hand.ask(call, work)
@@ -182,7 +205,7 @@ class FolderState:
     # -- what happened ---------------------------------------------------------------------------------
 
     def hinted(self, relative: str | None) -> None:
-        if self.mode is not FolderMode.WATCHING:
+        if not self.works:
             return  # whatever happens now is seen by the scan that follows the next attachment
         if relative is None:
             self.scan_asked = True
@@ -207,6 +230,16 @@ class FolderState:
             self.scans += 1
             self.scan_allowed = now + max(_SCAN_INTERVAL_SECONDS, _SCAN_PAUSE_FACTOR * seen.seconds)
             self.scan_due = now + self.rescan_seconds
+
+    def leave(self) -> None:
+        """What is claimed and does not run is left to its records: whoever works there next finds it."""
+        self.leaving = True
+        for waiting in (self.offers, self.hints, self.found, self.backlog):
+            waiting.clear()
+
+    def has_left(self) -> None:
+        self.gone = True
+        self.hand.end()
 
     def worked(self) -> None:
         """Something went well: the next trouble is a new one. Attaching alone proves too little of a full disk."""

@@ -57,8 +57,12 @@ class Schedule:
         folder.claiming_bytes = None
         if job.state is State.CLAIMED:
             folder.backlog.append(job)
-            if self._open and not self._is_reserved and folder.mode is FolderMode.WATCHING:
+            if self._open and not self._is_reserved and folder.works:
                 self._start(folder, job)
+
+    def serve(self, folders: list[FolderState]) -> None:
+        """These from now on; a folder whose jobs still run must be among them."""
+        self._folders = folders
 
     def close(self) -> None:
         """Start nothing more."""
@@ -128,7 +132,7 @@ class Schedule:
         if isinstance(line, PhotoQueue):
             return line.waits
         settled = line.seen is not None and line.seen.looked.ready > 0
-        offers = line.mode is FolderMode.WATCHING and (settled or bool(line.offers))
+        offers = line.works and (settled or bool(line.offers))
         return offers or line.next_job(self._clock.wall()) is not None
 
     def _next_cost(self, line: _Line, lanes: int) -> int | None:

@@ -13,6 +13,7 @@ class FolderMode(StrEnum):
     HELD = "held"  # disk full, no permission: work waits and resumes by itself
     UNREACHABLE = "unreachable"  # the root is missing, another one, or does not answer
     OWNED_ELSEWHERE = "owned_elsewhere"  # another daemon works on it
+    LEAVING = "leaving"  # no longer configured: what is in work there is finished
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,15 @@ class FolderStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class ConfigurationStatus:
+    """Which configuration the daemon works with, and what was wrong with the file if it was refused after that."""
+
+    loaded: str
+    refused: str | None
+    problems: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Status:
     state: str  # starting | idle | busy | degraded | draining
     ready: bool
@@ -43,6 +53,7 @@ class Status:
     since: str
     model: str
     device: str
+    configuration: ConfigurationStatus
     in_flight_bytes: int
     finished: int  # jobs ended since the start
     folders: tuple[FolderStatus, ...]

@@ -23,9 +23,12 @@ class Hand(Protocol):
     """Does a folder's file-system calls, one after the other, in the order asked.
 
     `ask` returns at once and never raises; each call ends in exactly one `Answered` (unless it hangs for ever).
+    After `end` nothing more is asked; what was asked before is still done.
     """
 
     def ask(self, call: str, work: Callable[[], Any]) -> None: ...
+
+    def end(self) -> None: ...
 
 
 class FolderThread:
@@ -40,6 +43,9 @@ class FolderThread:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.end()
+
+    def end(self) -> None:
         """Ends after the calls asked so far; a hanging one is abandoned."""
         self._calls.put(None)
 

@@ -6,7 +6,10 @@ import contextlib
 import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bshm_watchd import logs
@@ -21,7 +24,7 @@ from bshm_watchd.disk.probe import ignore_lease_signals
 from bshm_watchd.disk.watched import WatchedDisk
 from bshm_watchd.ending import EXIT_BROKEN, Once
 from bshm_watchd.errors import ConfigError, PlaceUnavailable
-from bshm_watchd.events import Answered, Hinted, Inbox, ModelFailed, ModelReady, StopAsked
+from bshm_watchd.events import Answered, Hinted, Inbox, ModelFailed, ModelReady, ReloadAsked, Reloaded, StopAsked
 from bshm_watchd.folder_calls import FolderCalls
 from bshm_watchd.folder_state import FolderState
 from bshm_watchd.instance import only_instance
@@ -32,13 +35,14 @@ from bshm_watchd.ops.asking import SOCKET_NAME
 from bshm_watchd.ops.control import ControlServer
 from bshm_watchd.ops.photos import Photos
 from bshm_watchd.pipeline import Pipeline
+from bshm_watchd.reconfigure import read_anew
+from bshm_watchd.reloads import Reloading
 from bshm_watchd.schedule import Schedule
 from bshm_watchd.threads import FolderThread, WorkerThreads
 
 if TYPE_CHECKING:
-    from bshm_watchd.delivery.render import Renderer
+    from bshm_watchd.delivery.background import BackgroundFiles
     from bshm_watchd.matting.batcher import Batcher
-    from bshm_watchd.matting.decoder import Decoder
     from bshm_watchd.matting.runtime import Runtime
     from bshm_watchd.matting.sandbox import Walls
 
@@ -47,8 +51,13 @@ _CLOSE_SECONDS = 5.0
 
 
 @contextlib.contextmanager
-def open_daemon(settings: Settings, once: Once | None = None) -> Iterator[Daemon]:
-    """A daemon, ready for `run`. Raises `ConfigError` or `InstanceRunning`; on the way out all is put back."""
+def open_daemon(settings: Settings, once: Once | None = None, config: Path | None = None) -> Iterator[Daemon]:
+    """A daemon, ready for `run`. Raises `ConfigError` or `InstanceRunning`; on the way out all is put back.
+
+    `config`: the file that the settings are from, read again at each reload; None: there are no reloads.
+    """
+    from bshm_watchd.delivery.background import BackgroundFiles
+    from bshm_watchd.delivery.render import Renderer
     from bshm_watchd.matting.batcher import Batcher
     from bshm_watchd.matting.bundle import find_bundle
     from bshm_watchd.matting.decoder import ChildDecoder
@@ -59,6 +68,8 @@ def open_daemon(settings: Settings, once: Once | None = None) -> Iterator[Daemon
     clock, inbox, cores = SystemClock(), Inbox(), len(os.sched_getaffinity(0))
     us = Owner.this_process(new_id(clock.wall()), clock.wall())
     with contextlib.ExitStack() as stack:
+        if config is not None:
+            stack.enter_context(_hangups_to(inbox))
         stack.enter_context(only_instance(settings.state_dir))
         bundle = find_bundle(settings.model.bundle, settings.state_dir)
         runtime = make_runtime(bundle, settings.model)
@@ -73,25 +84,26 @@ def open_daemon(settings: Settings, once: Once | None = None) -> Iterator[Daemon
         _tell_walls(walls())
         stack.enter_context(_loading(batcher, runtime, device, settings.batch.max_size, inbox))
 
-        disks = {folder.name: WatchedDisk(Disk(), clock) for folder in settings.hot_folders}
-        trees = {f.name: HotFolder(disks[f.name], f, settings.state_dir) for f in settings.hot_folders}
-        states = [
-            stack.enter_context(_folder(folder, trees[folder.name], settings, journal, inbox, us, clock))
-            for folder in settings.hot_folders
-        ]
-        renderer = _renderer(decoder, settings)
+        make = partial(_folder, settings=settings, journal=journal, inbox=inbox, us=us, clock=clock)
+        states = [make(folder) for folder in settings.hot_folders]
+        backgrounds = BackgroundFiles(decoder.decode)
+        for warning in _unusable(backgrounds, settings.background_pictures):
+            logs.warning("a background picture can't be used yet", why=warning)
+        renderer = Renderer(backgrounds)
         pipeline = Pipeline(decoder, batcher, renderer, journal, us, clock, settings.limits.max_attempts)
         schedule = _schedule(states, pipeline, inbox, settings, clock)
         answers = Answers(bundle.manifest.name, device, clock.wall())
-        seams = Seams(us.incarnation, inbox, clock, journal, lambda name: disks[name].oldest_call(), answers.answer)
-        daemon = Daemon(states, schedule, seams, settings.limits.max_attempts, 2 * cores, once)
+        reloading = Reloading(_reader(config, backgrounds, inbox), make) if config else None
+        seams = Seams(us.incarnation, inbox, clock, journal, answers.answer, reloading)
+        daemon = Daemon(states, schedule, seams, settings, 2 * cores, once)
+        stack.callback(_end_threads, daemon)
         photos = Photos(one_photo_maker(decoder, batcher, settings.limits, clock), inbox.put)
         stack.enter_context(ControlServer(settings.state_dir / SOCKET_NAME, inbox.put, journal, photos=photos))
         with _signals_to(inbox):
             yield daemon
         if daemon.exit_code != EXIT_BROKEN:  # else a photo may be to blame: see recovery.judge
             _mark_clean_stop(journal, us)
-        _detach(states, inbox, clock)
+        _detach(daemon.known.all, inbox, clock)
 
 
 def _tell_walls(found: Walls) -> None:
@@ -130,33 +142,50 @@ def _mark_clean_stop(journal: Journal, us: Owner) -> None:
         logs.warning("the clean stop could not be noted: a photo in work may lose an attempt", why=error)
 
 
-@contextlib.contextmanager
 def _folder(
-    folder: HotFolderSettings, tree: HotFolder, settings: Settings, journal: Journal, inbox: Inbox, us: Owner,
-    clock: Clock,
-) -> Iterator[FolderState]:  # fmt: skip
+    folder: HotFolderSettings, settings: Settings, journal: Journal, inbox: Inbox, us: Owner, clock: Clock
+) -> FolderState:
+    """A folder with its thread, at the start and at a reload alike; not attached yet."""
+
     def hint(relative: str | None) -> None:
         inbox.put(Hinted(folder.name, relative))
 
     from bshm_watchd.delivery.render import cost_bytes
 
+    disk = WatchedDisk(Disk(), clock)
+    tree = HotFolder(disk, folder, settings.state_dir)
     calls = FolderCalls(tree, settings.limits, hint, journal, us, clock, cost_bytes)
-    with FolderThread(folder.name, inbox.put) as hand:
-        yield FolderState(folder, calls, hand, journal.counts(folder.name))
+    ended_before = journal.counts(folder.name)
+    hand = FolderThread(folder.name, inbox.put).__enter__()
+    return FolderState(folder, calls, hand, ended_before, oldest_call=disk.oldest_call)
 
 
-def _renderer(decoder: Decoder, settings: Settings) -> Renderer:
-    """Warns of background pictures that can't be used now; only the folders that need one will wait for it."""
-    from bshm_watchd.delivery.background import BackgroundFiles
-    from bshm_watchd.delivery.render import Renderer
+def _reader(config: Path, backgrounds: BackgroundFiles, inbox: Inbox) -> Callable[[Settings], None]:
+    """Reads on a thread: the file, and the pictures that it names, may lie on a slow disk, or on one that hangs."""
 
-    backgrounds = BackgroundFiles(decoder.decode)
+    def read(running: Settings) -> None:
+        try:
+            inbox.put(_read(config, backgrounds, running))
+        except Exception as error:  # noqa: BLE001  whoever asked must hear of it, and the daemon goes on
+            inbox.put(Reloaded(None, (f"{config}: can't be read: {type(error).__name__}: {error}",)))
+
+    return lambda running: threading.Thread(target=read, args=(running,), name="reload", daemon=True).start()
+
+
+def _read(config: Path, backgrounds: BackgroundFiles, running: Settings) -> Reloaded:
+    found = read_anew(config, running)
+    pictures = found.settings.background_pictures if found.settings else ()
+    new = [picture for picture in pictures if picture not in running.background_pictures]
+    return replace(found, warnings=tuple(_unusable(backgrounds, new)))
+
+
+def _unusable(backgrounds: BackgroundFiles, pictures: Sequence[Path]) -> list[str]:
+    """Background pictures that can't be used now; only the folders that need one will wait for it."""
     try:
-        backgrounds.check(settings.background_pictures)
+        backgrounds.check(pictures)
     except ConfigError as error:
-        for message in error.problems:
-            logs.warning("a background picture can't be used yet", why=message)
-    return Renderer(backgrounds)
+        return error.problems
+    return []
 
 
 def _schedule(
@@ -165,6 +194,16 @@ def _schedule(
     from bshm_watchd.delivery.render import cost_bytes
 
     return Schedule(states, WorkerThreads(pipeline.run, inbox.put), settings.limits, cost_bytes, clock)
+
+
+@contextlib.contextmanager
+def _hangups_to(inbox: Inbox) -> Iterator[None]:
+    """From the very start: until it is heard, SIGHUP would end the program."""
+    before = signal.signal(signal.SIGHUP, lambda *_: inbox.put(ReloadAsked()))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 @contextlib.contextmanager
@@ -178,6 +217,11 @@ def _signals_to(inbox: Inbox) -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _end_threads(daemon: Daemon) -> None:
+    for folder in daemon.known.all:
+        folder.hand.end()
 
 
 def _detach(states: list[FolderState], inbox: Inbox, clock: Clock) -> None:

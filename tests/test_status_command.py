@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bshm_watchd.cli.console import duration
-from bshm_watchd.status import FolderMode, FolderStatus, Status
+from bshm_watchd.status import ConfigurationStatus, FolderMode, FolderStatus, Status
 from tests.support.asked import Configured, Told, a_daemon, configured, typed
 
 
@@ -24,10 +24,14 @@ def folder(name: str, state: FolderMode = FolderMode.WATCHING, reason: str = "")
     )  # fmt: skip
 
 
-def status_of(*folders: FolderStatus, state: str = "busy") -> Status:
+IN_FORCE = ConfigurationStatus("2026-01-02T03:04:05+01:00", None, ())
+
+
+def status_of(*folders: FolderStatus, state: str = "busy", configuration: ConfigurationStatus = IN_FORCE) -> Status:
     return Status(
         state=state, ready=True, version="1.2.3", pid=4711, since="2026-01-02T03:04:05+01:00", model="u2netp",
-        device="on the CPU (u2netp.onnx f32)", in_flight_bytes=1, finished=1239, folders=folders,
+        device="on the CPU (u2netp.onnx f32)", configuration=configuration, in_flight_bytes=1,
+        finished=1239, folders=folders,
     )  # fmt: skip
 
 
@@ -51,6 +55,17 @@ def test_status_shows_each_folder_in_a_line(studio: Configured) -> None:
     assert lines[2] == "model u2netp on the CPU (u2netp.onnx f32)"
     assert [line.split() for line in lines if line.startswith("school")] == [
         ["school", "watching", "12", "13", "min", "4", "1234", "4", "5", "0", "2"]
+    ]
+
+
+def test_status_tells_of_a_configuration_that_was_refused_and_which_one_is_in_force(studio: Configured) -> None:
+    refused = ConfigurationStatus("2026-01-02T03:04:05+01:00", "2026-01-03T00:00:00+01:00", ("model.bundle: is b",))
+    result = told(studio, status_of(folder("portraits"), configuration=refused))
+    lines = result.out.splitlines()
+    assert lines[3] == "configuration of 2026-01-02T03:04:05+01:00"
+    assert lines[-2:] == [
+        "refused at 2026-01-03T00:00:00+01:00, so that the configuration before stays in force:",
+        "  model.bundle: is b",
     ]
 
 

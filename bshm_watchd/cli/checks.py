@@ -18,7 +18,6 @@ from bshm_watchd.cli import chosen
 from bshm_watchd.cli.findings import Finding, note, ok, problem
 from bshm_watchd.config import HotFolderSettings, Settings, output_root
 from bshm_watchd.delivery.background import BackgroundFiles
-from bshm_watchd.delivery.render import cost_bytes
 from bshm_watchd.disk.durable import create_record
 from bshm_watchd.disk.folder import HotFolder
 from bshm_watchd.disk.ops import Disk
@@ -31,6 +30,7 @@ from bshm_watchd.matting.runtimes import make_runtime
 from bshm_watchd.matting.sandbox import Walls, walls
 from bshm_watchd.ops.asking import SOCKET_NAME, ControlError, NotRunning, ask
 from bshm_watchd.output_settings import OutputSettings
+from bshm_watchd.reconfigure import largest_photo_mib, limits_problems
 
 _MIB = 1 << 20
 _PROBE, _PROBE_TEMPORARY = ".bshm-check.part", ".bshm-check-0.part"
@@ -55,15 +55,9 @@ def everything(path: Path) -> Iterator[Finding]:
 
 def limits(settings: Settings, memory_bytes: int) -> Iterator[Finding]:
     """Do they fit each other, and this machine? The largest allowed photo must fit into what may be in flight."""
-    allowed = settings.limits.in_flight_mib
-    outputs = [output for folder in settings.hot_folders for output in folder.outputs]
-    needed = -(-cost_bytes(1, settings.limits.max_pixels, outputs) // _MIB)
-    if needed > allowed:
-        yield problem(
-            "limits",
-            f"a photo of limits.max_pixels ({settings.limits.max_pixels}) needs {needed} MiB, limits.in_flight_mib "
-            f"allows {allowed}: raise in_flight_mib to {needed}, or lower max_pixels",
-        )
+    allowed, needed = settings.limits.in_flight_mib, largest_photo_mib(settings)
+    if problems := limits_problems(settings):
+        yield from (problem("limits", message.removeprefix("limits: ")) for message in problems)
     elif allowed * _MIB > memory_bytes:
         yield note(
             "limits", f"limits.in_flight_mib is {allowed}, this machine has {memory_bytes // _MIB} MiB: lower it"
@@ -140,7 +134,7 @@ def hot_folder(folder: HotFolderSettings, settings: Settings, running: dict[str,
     """A folder that a daemon works in is asked for there: probes of two processes would meet."""
     subject = f"hot folder {folder.name}"
     theirs = _running_folder(running, folder)
-    if running is not None and theirs is not None and theirs["state"] != "starting":
+    if running is not None and theirs is not None and theirs["state"] not in ("starting", "leaving"):
         watched = theirs["state"] == "watching"
         found = f"{folder.path}, watched by the running daemon (process {running['pid']})"
         yield ok(subject, found) if watched else problem(subject, theirs["reason"])

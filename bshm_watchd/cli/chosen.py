@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -38,6 +39,18 @@ def state_dir(context: typer.Context) -> Path:
 
     chosen = settings_if_any(context)
     return chosen.state_dir if chosen else default_state_dir()
+
+
+def likely_state_dir(context: typer.Context) -> Path:
+    """What a configuration that can't be used seems to say."""
+    from bshm_watchd.config import default_state_dir
+
+    try:
+        text = config_path(context).read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return default_state_dir()
+    found = re.search(r"""^state_dir:\s*["']?([^"'#\n]+?)["']?\s*(?:#.*)?$""", text, re.MULTILINE)
+    return Path(found[1]) if found else default_state_dir()
 
 
 def make_state_dir(path: Path) -> None:

@@ -15,7 +15,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from bshm_watchd import __version__
-from bshm_watchd.cli import check, doctor, folder, init, jobs, matte, model, run, status
+from bshm_watchd.cli import check, doctor, folder, init, jobs, matte, model, reload, run, status
 from bshm_watchd.cli.console import complain, say
 from bshm_watchd.cli.interrupts import Interrupted
 from bshm_watchd.errors import WatchdError
@@ -76,6 +76,7 @@ app.command("check", short_help="Would it work? Configuration, rights, space, mo
 app.command("run", short_help="Run the daemon in the foreground.")(run.run)
 app.command("once", short_help="Work off all that lies in the hot folders, and end.")(run.once)
 app.command("status", short_help="Say what the running daemon is doing.")(status.status)
+app.command("reload", short_help="Let the running daemon take over its changed configuration.")(reload.reload)
 app.command("matte", short_help="Cut people out of single photos, here and now.")(matte.matte)
 app.add_typer(jobs.app, name="jobs")
 app.add_typer(folder.app, name="folder")

@@ -12,6 +12,8 @@ from bshm_watchd.cli import chosen
 def run(context: typer.Context) -> None:
     """Run the daemon in the foreground, logging to standard error; SIGTERM or Ctrl-C ends it when work is safe.
 
+    SIGHUP lets it take over its changed configuration file, as bshm-watchd reload does.
+
     \b
     Examples:
       bshm-watchd run
@@ -22,7 +24,7 @@ def run(context: typer.Context) -> None:
     from bshm_watchd.wiring import open_daemon
 
     logs.start()
-    with open_daemon(settings) as daemon:
+    with open_daemon(settings, config=chosen.config_path(context).absolute()) as daemon:
         code = daemon.run(lambda _: None)
     _say_failure(daemon.failure)
     raise typer.Exit(code)

@@ -33,11 +33,16 @@ def status(
 def _print(answer: dict[str, Any]) -> None:
     say(f"bshm-watchd {answer['version']} is running: {answer['state']}")
     say(f"process {answer['pid']} since {answer['since']}, {answer['finished']} photos finished")
-    say(f"model {answer['model']} {answer['device']}\n")
+    say(f"model {answer['model']} {answer['device']}")
+    say(f"configuration of {answer['configuration']['loaded']}\n")
     print_table(_COLUMNS, [_row(folder) for folder in answer["folders"]], gap=1)  # fits into 80 columns
     for folder in answer["folders"]:
         if folder["reason"]:
             say(f"\n{folder['name']} is {folder['state'].replace('_', ' ')}: {folder['reason']}")
+    if answer["configuration"]["refused"]:
+        say(f"\nrefused at {answer['configuration']['refused']}, so that the configuration before stays in force:")
+        for problem in answer["configuration"]["problems"]:
+            say(f"  {problem}")
 
 
 def _row(folder: dict[str, Any]) -> tuple[Any, ...]:

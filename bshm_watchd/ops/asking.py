@@ -10,9 +10,10 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from bshm_watchd.errors import ConfigError, InstanceRunning, PlaceUnavailable, RejectedPhoto, WatchdError
+from bshm_watchd.errors import ConfigError, InstanceRunning, PlaceUnavailable, ProgramEnding, RejectedPhoto, WatchdError
 
 SOCKET_NAME = "control.sock"
+RELOAD_SECONDS = 60.0  # the configuration may lie on a slow disk; the daemon answers in that time
 MAX_REQUEST_BYTES = 64 << 10
 _MAX_ANSWER_BYTES = 64 << 20
 _BLOCK_BYTES = 1 << 16
@@ -20,7 +21,7 @@ _MAX_ADDRESS_BYTES = 107  # what fits into a sockaddr_un, without its closing ze
 
 EXIT_REJECTED, EXIT_NOT_RUNNING, EXIT_USAGE, EXIT_BROKEN, EXIT_TRY_AGAIN = 1, 3, 64, 70, 75
 _EXIT_OF: tuple[tuple[type[WatchdError], int], ...] = (
-    (ConfigError, 78), (InstanceRunning, 2), (PlaceUnavailable, EXIT_TRY_AGAIN),
+    (ConfigError, 78), (InstanceRunning, 2), (PlaceUnavailable, EXIT_TRY_AGAIN), (ProgramEnding, EXIT_TRY_AGAIN),
 )  # fmt: skip
 
 

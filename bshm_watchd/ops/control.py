@@ -33,6 +33,7 @@ from bshm_watchd.ops.asking import (
     EXIT_REJECTED,
     EXIT_TRY_AGAIN,
     EXIT_USAGE,
+    RELOAD_SECONDS,
     Busy,
     ControlError,
     address_of,
@@ -68,10 +69,12 @@ class _Verb:
     arguments: type[Arguments]
     changes: bool = False
     from_journal: Callable[[Journal, Any], dict[str, Any]] | None = None
+    answer_seconds: float | None = None  # where it takes longer than the others
 
 
 _VERBS = {
     "status": _Verb(NoArguments),
+    "reload": _Verb(NoArguments, changes=True, answer_seconds=RELOAD_SECONDS),
     "requeue": _Verb(RequeueArguments, changes=True),
     "folder_take": _Verb(FolderArguments, changes=True),
     "folder_adopt": _Verb(FolderArguments, changes=True),
@@ -242,12 +245,12 @@ class ControlServer:
         answer: Future[dict[str, Any]] = Future()
         self._put(Asked(name, arguments, answer))
         either: list[Future[Any]] = [answer, self._stopping]
-        wait(either, timeout=self._limits.answer_seconds, return_when=FIRST_COMPLETED)
+        seconds = _VERBS[name].answer_seconds or self._limits.answer_seconds
+        wait(either, timeout=seconds, return_when=FIRST_COMPLETED)
         if answer.done():
             return _result(name, answer)
         if self._stopping.done():
             raise ControlError("the daemon is stopping", EXIT_NOT_RUNNING)
-        seconds = self._limits.answer_seconds
         raise ControlError(f"the daemon is busy: no answer within {seconds:g} s; try again", EXIT_TRY_AGAIN)
 
 

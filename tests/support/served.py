@@ -33,6 +33,9 @@ class WaitingHand:
     def ask(self, call: str, work: Callable[[], Any]) -> None:
         self.asked.append((call, work))
 
+    def end(self) -> None:
+        pass
+
 
 class ClaimingCalls:
     """Claims whatever is offered."""

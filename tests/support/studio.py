@@ -31,6 +31,8 @@ from bshm_watchd.jobs import new_id
 from bshm_watchd.journal import JOURNAL_NAME, Journal, Row
 from bshm_watchd.matting.photo import Photo
 from bshm_watchd.pipeline import Pipeline, Render
+from bshm_watchd.reconfigure import read_anew
+from bshm_watchd.reloads import Reloading
 from bshm_watchd.schedule import Schedule
 from tests.support.clock import FakeClock
 from tests.support.decoders import InProcessDecoder
@@ -108,6 +110,7 @@ class Life:
     spoil: Callable[[Photo], None] = lambda photo: None
     render: Render = render
     workers: Workers = InlineWorkers
+    hand: type[InlineHand] = InlineHand
     pipeline: type[Pipeline] = Pipeline
     calls: type[FolderCalls] = FolderCalls
     once: Once | None = _ONCE
@@ -138,13 +141,21 @@ class Studio:
     def hot(self) -> Path:
         return self.portraits.path
 
+    @property
+    def config(self) -> Path:
+        """The file that a reload reads."""
+        return self.base / "config.yaml"
+
     def settings(self, state: str = "state") -> config.Settings:
+        return config.parse(self.text(state))
+
+    def text(self, state: str = "state") -> str:
         folders = "".join(
             f"  - name: {name}\n    path: {tree.path}\n    watch: poll\n{tree.extra}"
             for name, tree in self.trees.items()
         )
         head = f"version: 1\nstate_dir: {self.base}/{state}\nlimits: {self.limits}\n"
-        return config.parse(f"{head}hot_folders:\n{folders}")
+        return f"{head}hot_folders:\n{folders}"
 
     def drop(self, name: str, content: bytes | None = None) -> bytes:
         return self.portraits.drop(name, content)
@@ -182,27 +193,32 @@ class Running:
         self.us = Owner.this_process(new_id(clock.wall()), clock.wall())
         if not life.living:
             self.us = replace(self.us, pid_started="another life")
-        trees = {
-            folder.name: HotFolder(life.disks.get(folder.name, life.disk), folder, settings.state_dir)
-            for folder in settings.hot_folders
-        }
-        self.states = {name: self._state(tree, life, settings) for name, tree in trees.items()}
+        self._settings, self._life = settings, life
+        states = [self._folder(folder) for folder in settings.hot_folders]
         pipeline = life.pipeline(
             InProcessDecoder(max_pixels=settings.limits.max_pixels), Greens(life.spoil), life.render,
             self.journal, self.us, clock, settings.limits.max_attempts,
         )  # fmt: skip
         self.workers = life.workers(pipeline.run, self.inbox.put)
-        states = list(self.states.values())
         schedule = Schedule(states, self.workers, settings.limits, cost_bytes, clock)
         answers = Answers("arithmetic", "cpu", clock.wall())
-        seams = Seams(self.us.incarnation, self.inbox, clock, self.journal, lambda _: None, answers.answer)
-        self.daemon = Daemon(states, schedule, seams, settings.limits.max_attempts, 4, life.once)
+        reloading = Reloading(self._read_anew, self._folder)
+        seams = Seams(self.us.incarnation, self.inbox, clock, self.journal, answers.answer, reloading)
+        self.daemon = Daemon(states, schedule, seams, settings, 4, life.once)
 
-    def _state(self, tree: HotFolder, life: Life, settings: config.Settings) -> FolderState:
-        calls = life.calls(
-            tree, settings.limits, lambda _: None, self.journal, self.us, self.studio.clock, cost_bytes
+    def _folder(self, folder: config.HotFolderSettings) -> FolderState:
+        tree = HotFolder(self._life.disks.get(folder.name, self._life.disk), folder, self._settings.state_dir)
+        calls = self._life.calls(
+            tree, self._settings.limits, lambda _: None, self.journal, self.us, self.studio.clock, cost_bytes
         )  # fmt: skip
-        return FolderState(tree.settings, calls, InlineHand(tree.settings.name, self.inbox.put))
+        return FolderState(folder, calls, self._life.hand(folder.name, self.inbox.put))
+
+    def _read_anew(self, running: config.Settings) -> None:
+        self.inbox.put(read_anew(self.studio.config, running))
+
+    @property
+    def states(self) -> dict[str, FolderState]:
+        return self.daemon.folders
 
     @property
     def state(self) -> FolderState:
@@ -217,7 +233,7 @@ class Running:
         if kind is None:
             if self.daemon.exit_code != EXIT_BROKEN:
                 self.journal.mark_clean_stop(self.us.incarnation)
-            for state in self.states.values():
+            for state in self.daemon.known.all:
                 with contextlib.suppress(OSError, PlaceUnavailable):  # a broken disk stays broken; as in wiring
                     state.calls.detach()
         self.journal.__exit__()
@@ -232,6 +248,14 @@ class Running:
     def requeue(self, *job_ids: str) -> dict[str, list[dict[str, str]]]:
         """What the control socket would answer."""
         asked = Asked("requeue", {"ids": list(job_ids)}, Future())
+        self.inbox.put(asked)
+        self.step()
+        return asked.answer.result(timeout=0)
+
+    def reload(self, text: str | None = None) -> dict[str, Any]:
+        """What the control socket would answer, once the file has this text (else: what the studio is now)."""
+        self.studio.config.write_text(self.studio.text(self._life.state) if text is None else text)
+        asked = Asked("reload", {}, Future())
         self.inbox.put(asked)
         self.step()
         return asked.answer.result(timeout=0)

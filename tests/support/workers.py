@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -18,6 +19,32 @@ class InlineHand:
 
     def ask(self, call: str, work: Callable[[], Any]) -> None:
         self._put(answer(self._folder, call, work))
+
+    def end(self) -> None:
+        pass
+
+
+class HeldHand(InlineHand):
+    """While it is `held`, nothing that it is asked comes back."""
+
+    def __init__(self, folder: str, put: Put) -> None:
+        super().__init__(folder, put)
+        self.held = False
+        self.ended = False
+        self._asked: deque[tuple[str, Callable[[], Any]]] = deque()
+
+    def ask(self, call: str, work: Callable[[], Any]) -> None:
+        self._asked.append((call, work))
+        if not self.held:
+            self.go_on()
+
+    def go_on(self) -> None:
+        self.held = False
+        while self._asked:
+            super().ask(*self._asked.popleft())
+
+    def end(self) -> None:
+        self.ended = True
 
 
 class InlineWorkers:
