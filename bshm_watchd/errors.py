@@ -6,21 +6,44 @@ import errno
 import os
 
 # What the *place* (disk, share, rights) is to blame for; the photo is innocent and waits.
+_EJUKEBOX = 528  # the kernel's NFS client lets it out where it should wait; Python has no name for it
 _PLACE_ERRNOS = {
     errno.ENOSPC: "disk_full",
     errno.EDQUOT: "quota_exceeded",
     errno.EROFS: "read_only",
     errno.EACCES: "no_permission",
     errno.EPERM: "no_permission",
+    errno.EKEYEXPIRED: "no_permission",  # Kerberos tickets
+    errno.EKEYREVOKED: "no_permission",
+    errno.ENOKEY: "no_permission",
     errno.ENOTDIR: "not_a_directory",
     errno.EIO: "io_error",
+    errno.EUCLEAN: "io_error",  # ext4 and xfs: damaged structures
+    errno.EBADMSG: "io_error",  # ext4 and xfs: a checksum that is wrong
+    errno.ENOMEDIUM: "io_error",
     errno.ESTALE: "share_gone",
     errno.EHOSTDOWN: "share_gone",
+    errno.EHOSTUNREACH: "share_gone",
+    errno.ENETDOWN: "share_gone",
+    errno.ENETUNREACH: "share_gone",
+    errno.ENETRESET: "share_gone",
+    errno.ENONET: "share_gone",
+    errno.ENOLINK: "share_gone",
+    errno.ECOMM: "share_gone",
+    errno.ECONNABORTED: "share_gone",  # a FUSE connection that was aborted, an SMB one that is set up anew
+    errno.ECONNREFUSED: "share_gone",
+    errno.ECONNRESET: "share_gone",
     errno.ENOTCONN: "share_gone",
+    errno.ESHUTDOWN: "share_gone",
+    errno.EPROTO: "share_gone",
+    errno.EREMCHG: "share_gone",
+    errno.ETIME: "share_gone",
+    _EJUKEBOX: "share_gone",
     errno.ENODEV: "share_gone",
     errno.ENXIO: "share_gone",
     errno.ETIMEDOUT: "share_gone",
     errno.EREMOTEIO: "share_gone",
+    errno.ENOLCK: "no_locks",
     errno.EMFILE: "too_many_open_files",
     errno.ENFILE: "too_many_open_files",
     errno.ENOMEM: "out_of_memory",
@@ -34,6 +57,7 @@ _ADVICE = {
     "not_a_directory": "a file or a link stands where a directory is needed, move it away; work resumes by itself",
     "io_error": "check the disk and the kernel log; work resumes by itself",
     "share_gone": "bring the share back; work resumes by itself",
+    "no_locks": "see that locks work there (NFS: rpc.statd); work resumes by itself",
     "too_many_open_files": "raise the limit of open files (LimitNOFILE=)",
     "out_of_memory": "lower limits.in_flight_mib or add memory",
 }

@@ -23,7 +23,7 @@ from bshm_watchd.disk.owner import Owner
 from bshm_watchd.disk.probe import ignore_lease_signals
 from bshm_watchd.disk.watched import WatchedDisk
 from bshm_watchd.ending import EXIT_BROKEN, Once
-from bshm_watchd.errors import ConfigError, PlaceUnavailable
+from bshm_watchd.errors import ConfigError, PlaceUnavailable, WatchdError
 from bshm_watchd.events import Answered, Hinted, Inbox, ModelFailed, ModelReady, ReloadAsked, Reloaded, StopAsked
 from bshm_watchd.folder_calls import FolderCalls
 from bshm_watchd.folder_state import FolderState
@@ -87,8 +87,8 @@ def open_daemon(settings: Settings, once: Once | None = None, config: Path | Non
         make = partial(_folder, settings=settings, journal=journal, inbox=inbox, us=us, clock=clock)
         states = [make(folder) for folder in settings.hot_folders]
         backgrounds = BackgroundFiles(decoder.decode)
-        for warning in _unusable(backgrounds, settings.background_pictures):
-            logs.warning("a background picture can't be used yet", why=warning)
+        looking = partial(_look_at_backgrounds, backgrounds, settings.background_pictures)
+        threading.Thread(target=looking, name="backgrounds", daemon=True).start()
         renderer = Renderer(backgrounds)
         pipeline = Pipeline(decoder, batcher, renderer, journal, us, clock, settings.limits.max_attempts)
         schedule = _schedule(states, pipeline, inbox, settings, clock)
@@ -158,6 +158,15 @@ def _folder(
     ended_before = journal.counts(folder.name)
     hand = FolderThread(folder.name, inbox.put).__enter__()
     return FolderState(folder, calls, hand, ended_before, oldest_call=disk.oldest_call)
+
+
+def _look_at_backgrounds(backgrounds: BackgroundFiles, pictures: Sequence[Path]) -> None:
+    """Say which can't be used before the first photo needs one. On a thread: a share may take its time, or hang."""
+    try:
+        for warning in _unusable(backgrounds, pictures):
+            logs.warning("a background picture can't be used yet", why=warning)
+    except WatchdError as error:  # the program ends
+        logs.info("background pictures were not looked at", why=error)
 
 
 def _reader(config: Path, backgrounds: BackgroundFiles, inbox: Inbox) -> Callable[[Settings], None]:

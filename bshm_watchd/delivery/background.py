@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 import stat
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from concurrent.futures import Future, wait
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import IO, TYPE_CHECKING, Any, Protocol
 
 from bshm_watchd.errors import ConfigError, PlaceUnavailable, ProgramEnding, RejectedPhoto, WatchdError, place_error
 from bshm_watchd.metadata import Metadata
@@ -20,6 +22,9 @@ if TYPE_CHECKING:
 
     Bytes = npt.NDArray[np.uint8]
 
+_READ_SECONDS = 10.0  # as long as a call in a hot folder may take
+_LARGEST_BYTES = 1 << 30
+_BLOCK_BYTES = 1 << 20
 _KEPT_FITS = 2  # a shoot has one size, upright and lying
 _ROWS_AT_A_TIME = 256  # Pillow's copies of a whole picture would be as large as four of ours
 
@@ -53,19 +58,18 @@ class BackgroundFiles:
     What is kept of each is the picture fitted to the last two sizes; its own transparency is ignored.
     """
 
-    def __init__(self, decode: Decode) -> None:
+    def __init__(self, decode: Decode, read_seconds: float = _READ_SECONDS) -> None:
         self._decode = decode
+        self._read_seconds = read_seconds
         self._lock = threading.Lock()  # guards _kept; never held while a file is read
         self._kept: dict[Path, _Kept] = {}
 
     def fitted(self, path: Path, height: int, width: int, icc: bytes) -> Bytes:
-        with self._lock:
-            kept = self._kept.setdefault(path, _Kept())
-        key = (height, width, icc)
-        with kept.lock, _opened(path) as fd:
-            found = kept.find(_stamp(fd), key)
+        kept, key = self._kept_of(path), (height, width, icc)
+        with kept.lock, self._read(path, kept, kept.stamp if key in kept.fits else None) as read:
+            found = kept.find(read.stamp, key)
             if found is None:
-                decoded = self._decoded(path, fd)
+                decoded = self._decoded(path, kept, read)
                 found = converted(covering(decoded.pixels, height, width), decoded.metadata.icc, icc)
                 kept.put(key, found)
             return found
@@ -75,17 +79,33 @@ class BackgroundFiles:
         problems = []
         for path in paths:
             try:
-                with _opened(path) as fd:
-                    self._decoded(path, fd)
+                kept = self._kept_of(path)
+                with kept.lock, self._read(path, kept, None) as read:
+                    self._decoded(path, kept, read)
             except PlaceUnavailable as error:
                 problems.append(str(error))
         if problems:
             raise ConfigError(problems)
 
-    def _decoded(self, path: Path, fd: int) -> Decoded:
-        stamp = _stamp(fd)
+    def _kept_of(self, path: Path) -> _Kept:
+        with self._lock:
+            return self._kept.setdefault(path, _Kept())
+
+    def _read(self, path: Path, kept: _Kept, known: _Stamp | None) -> _Read:
+        """The file, or that it is the `known` one still. One that does not answer keeps a thread, not its callers."""
+        if kept.reading.done():
+            kept.reading = Future()
+            threading.Thread(
+                target=_read_into, args=(kept.reading, path, known), name="background", daemon=True
+            ).start()
+            wait([kept.reading], self._read_seconds)
+        if not kept.reading.done():
+            raise _unavailable("share_gone", path, "its disk or share does not answer; work resumes by itself")
+        return kept.reading.result()
+
+    def _decoded(self, path: Path, kept: _Kept, read: _Read) -> Decoded:
         try:
-            decoded = self._decode(fd, stamp.size_bytes)
+            decoded = self._decode(read.memory.fileno(), read.stamp.size_bytes)
         except (ProgramEnding, PlaceUnavailable):
             raise
         except RejectedPhoto as error:
@@ -94,12 +114,51 @@ class BackgroundFiles:
             raise _unavailable(
                 "background_unreadable", path, f"{error}; see whether a photo editor opens it"
             ) from error
-        if _stamp(fd) != stamp:
-            raise _unavailable("background_changing", path, "it is being written; work resumes by itself")
+        with self._read(path, kept, read.stamp) as now:
+            if now.stamp != read.stamp:
+                raise _changing(path)
         return decoded
 
 
-@contextmanager
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """A picture's bytes in a memory file (nothing where they are known), and what the file was from first to last."""
+
+    stamp: _Stamp
+    memory: IO[bytes]
+
+    def __enter__(self) -> _Read:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.memory.close()
+
+
+def _read_into(reading: Future[_Read], path: Path, known: _Stamp | None) -> None:
+    try:
+        reading.set_result(_read(path, known))
+    except BaseException as error:  # noqa: BLE001  carried to whoever waits
+        reading.set_exception(error)
+
+
+def _read(path: Path, known: _Stamp | None) -> _Read:
+    with _opened(path) as fd, contextlib.ExitStack() as undone:
+        stamp = _stamp(fd)
+        if stamp == known:
+            return _Read(stamp, io.BytesIO())
+        if stamp.size_bytes > _LARGEST_BYTES:
+            raise _unavailable("background_unreadable", path, "it is larger than a picture can be; put a smaller one")
+        memory = undone.enter_context(os.fdopen(os.memfd_create("background", os.MFD_CLOEXEC), "w+b"))
+        while (left := stamp.size_bytes - memory.tell()) > 0 and (block := os.read(fd, min(left, _BLOCK_BYTES))):
+            memory.write(block)
+        memory.flush()
+        if _stamp(fd) != stamp or memory.tell() != stamp.size_bytes:
+            raise _changing(path)
+        undone.pop_all()
+        return _Read(stamp, memory)
+
+
+@contextlib.contextmanager
 def _opened(path: Path) -> Iterator[int]:
     try:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # a fifo would keep us waiting for ever
@@ -114,6 +173,10 @@ def _opened(path: Path) -> Iterator[int]:
         yield fd
     finally:
         os.close(fd)
+
+
+def _changing(path: Path) -> PlaceUnavailable:
+    return _unavailable("background_changing", path, "it is being written; work resumes by itself")
 
 
 def _unavailable(reason: str, path: Path, text: str) -> PlaceUnavailable:
@@ -133,11 +196,18 @@ def _stamp(fd: int) -> _Stamp:
     return _Stamp(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
 
 
+def _done() -> Future[_Read]:
+    done: Future[_Read] = Future()
+    done.cancel()
+    return done
+
+
 @dataclass(slots=True)
 class _Kept:
     """Fits of one picture. Everything in it belongs to whoever holds `lock`; the arrays themselves never change."""
 
     lock: threading.Lock = field(default_factory=threading.Lock)
+    reading: Future[_Read] = field(default_factory=_done)  # the newest; done, but for a file that does not answer
     stamp: _Stamp | None = None
     fits: dict[tuple[int, int, bytes], Bytes] = field(default_factory=dict)
 
@@ -205,8 +275,6 @@ def _transform(from_icc: bytes, to_icc: bytes) -> Any:
 
 
 def _profile(icc: bytes) -> Any:
-    import io
-
     from PIL import ImageCms
 
     return ImageCms.getOpenProfile(io.BytesIO(icc)) if icc else ImageCms.createProfile("sRGB")
