@@ -9,9 +9,14 @@ from collections import Counter
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from tests.support.contracts import CONTRACTS, Evidence, Proofs
+
+# How long an example takes is the machine's affair, which may be busy with something else.
+hypothesis.settings.register_profile("any machine", deadline=None)
+hypothesis.settings.load_profile("any machine")
 
 _COUNTS = pytest.StashKey[Counter[str]]()
 _PROOFS = pytest.StashKey[Proofs]()
