@@ -39,9 +39,13 @@ def _print(answer: dict[str, Any]) -> None:
     for folder in answer["folders"]:
         if folder["reason"]:
             say(f"\n{folder['name']} is {folder['state'].replace('_', ' ')}: {folder['reason']}")
-    if answer["configuration"]["refused"]:
-        say(f"\nrefused at {answer['configuration']['refused']}, so that the configuration before stays in force:")
-        for problem in answer["configuration"]["problems"]:
+    _print_refusal(answer["configuration"])
+
+
+def _print_refusal(configuration: dict[str, Any]) -> None:
+    if configuration["refused"]:
+        say(f"\nrefused at {configuration['refused']}, so that the configuration before stays in force:")
+        for problem in configuration["problems"]:
             say(f"  {problem}")
 
 

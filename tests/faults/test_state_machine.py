@@ -17,7 +17,6 @@ import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
-    RuleBasedStateMachine,
     initialize,
     invariant,
     rule,
@@ -32,9 +31,12 @@ from bshm_watchd.matting.photo import Photo
 from bshm_watchd.pipeline import Pipeline
 from tests.faults.test_deliberate_break import PublishesBeforeItCommits
 from tests.support import invariants
+from tests.support.contracts import Evidence
 from tests.support.disks import NO_SPACE, Died, DyingDisk, ErringDisk
 from tests.support.power_cut import PowerCutDisk
+from tests.support.reload_rules import BASE, ReloadRules
 from tests.support.studio import Running, Studio, cutout_of, png, sha256
+from tests.support.witness import Witness
 
 _NAMES = st.sampled_from(["a.png", "b.png", "A.PNG", "a.jpg", "sub/a.png", "sub/deep/c.png"])
 _PHOTOS = [png(1_000_000 + number) for number in range(6)]
@@ -58,7 +60,7 @@ def _pick(which: int, of: list[Any]) -> list[Any]:
     return [of[which % len(of)]] if of else []
 
 
-class HotFolderMachine(RuleBasedStateMachine):
+class HotFolderMachine(ReloadRules):
     base = Path()  # set by the test, as is the next
     pipeline: ClassVar[type[Pipeline]] = Pipeline
     happened: ClassVar[Counter[str]] = Counter()  # in all examples, so that a test can see that enough did
@@ -66,8 +68,9 @@ class HotFolderMachine(RuleBasedStateMachine):
     @initialize()
     def begin(self) -> None:
         self.happened["examples"] += 1
-        self.studio = Studio(self.base / str(self.happened["examples"]), "    rescan_seconds: 5\n")
+        self.studio = Studio(self.base / str(self.happened["examples"]), BASE)
         self.tree = self.studio.portraits
+        self.witness = Witness()
         self.growing: dict[str, bytes] = {}  # name -> what it will be when it is whole
         self.full = False
         self.ends = 0  # how often the process has died
@@ -218,11 +221,19 @@ class HotFolderMachine(RuleBasedStateMachine):
             self._grow(name, _ALL)
         self._stop()
         self.full = False
-        assert self.studio.run(spoil=_curse) in (EXIT_FINE, EXIT_SOME_REJECTED)
+        healthy = self.witness.pipeline(Pipeline)
+        assert self.studio.run(spoil=_curse, pipeline=healthy) in (EXIT_FINE, EXIT_SOME_REJECTED)
         assert self.tree.tree("drop") == []
         invariants.check(self.studio)
         self._nobody_failed_without_a_cause()
+        self._each_photo_has_the_outputs_it_was_claimed_for()
         self._start()
+
+    def _each_photo_has_the_outputs_it_was_claimed_for(self) -> None:
+        """The cutouts are counted with all other invariants; of mattes there are as many as plans that say so."""
+        mattes = [path for path in (self.tree.path / "matte").rglob("*") if path.is_file()]
+        assert len(mattes) == sum(kinds.count("matte") for kinds in self.witness.published.values())
+        self.happened["mattes"] += len(mattes)
 
     def _nobody_failed_without_a_cause(self) -> None:
         for path in (self.tree.path / "failed").rglob("*.png"):
@@ -255,7 +266,10 @@ class HotFolderMachine(RuleBasedStateMachine):
         self.erring.mended = not self.full
         self.dying = DyingDisk(-1, self.erring)
         self.survivors = _ALL
-        self.running = self.studio.start(self.dying, spoil=_curse, pipeline=self.pipeline, once=None)
+        self.running = self.studio.start(
+            self.dying, spoil=_curse, pipeline=self.witness.pipeline(self.pipeline), calls=self.witness.calls(),
+            once=None,
+        )  # fmt: skip
         self.running.__enter__()
 
     def _stop(self) -> None:
@@ -293,11 +307,15 @@ def _run(base: Path, pipeline: type[Pipeline] = Pipeline, **options: object) -> 
 
 
 @pytest.mark.slow
-def test_whatever_happens_nothing_is_lost_doubled_or_half(fast_path: Path) -> None:
+@pytest.mark.contract("I8", "O4")
+def test_whatever_happens_nothing_is_lost_doubled_or_half(fast_path: Path, evidence: Evidence) -> None:
     happened = _run(fast_path, max_examples=120, stateful_step_count=25, derandomize=True)
     assert happened["steps"] > 1500
-    for what in ("ends", "changes lost", "requeued", "journals lost", "folders moved in", "failed"):
+    often = ("ends", "changes lost", "requeued", "journals lost", "folders moved in", "failed", "reloads", "refused")
+    for what in often:
         assert happened[what] >= 5, f"{what}: {happened[what]} times only"
+    assert happened["mattes"] >= 3
+    evidence(**{what.replace(" ", "_"): happened[what] for what in ("steps", "ends", "reloads", "refused")})
 
 
 def test_the_machine_sees_a_deliberate_break(fast_path: Path) -> None:
