@@ -158,7 +158,7 @@ def _attach_again(daemon: Daemon, asked: Asked, *, adopt: bool = False, take: bo
     folder = daemon.folders[named(daemon.folders, asked.arguments.get("name"))]
     if folder.mode is FolderMode.WATCHING:
         raise BadRequest(f"hot folder {folder.settings.name} is being watched already; there is nothing to do")
-    if folder.call is not None or folder.running:
+    if folder.call is not None or folder.running or folder.is_waiting:
         raise BadRequest(f"hot folder {folder.settings.name} does not answer right now; try again in a while")
     folder.ask_attach(daemon.clock.monotonic(), adopt=adopt, take=take)
     asked.answer.set_result({"name": folder.settings.name, "asked": "take" if take else "adopt"})

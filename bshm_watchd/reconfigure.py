@@ -58,7 +58,8 @@ def read_anew(path: Path, running: Settings) -> Reloaded:
         new = load(path)
     except ConfigError as error:
         return Reloaded(None, tuple(error.problems))
-    problems = [f"{path}: {problem}" for problem in (*limits_problems(new), *_problems_of_the_start(running, new))]
+    found = [*_limits_problems_that_are_new(running, new), *_problems_of_the_start(running, new)]
+    problems = [f"{path}: {problem}" for problem in found]
     return Reloaded(None if problems else new, tuple(problems))
 
 
@@ -78,6 +79,12 @@ def largest_photo_mib(settings: Settings) -> int:
 
     outputs = [output for folder in settings.hot_folders for output in folder.outputs]
     return -(-cost_bytes(1, settings.limits.max_pixels, outputs) // _MIB)
+
+
+def _limits_problems_that_are_new(running: Settings, new: Settings) -> list[str]:
+    """Limits that never fitted keep nobody from changing a folder: at the start they are only warned of by `check`."""
+    is_worse = new.limits != running.limits or largest_photo_mib(new) > largest_photo_mib(running)
+    return limits_problems(new) if is_worse else []
 
 
 def _problems_of_the_start(running: Settings, new: Settings) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -9,6 +10,7 @@ import pytest
 
 from bshm_watchd.daemon import EXIT_FINE
 from bshm_watchd.errors import ConfigError
+from bshm_watchd.events import Asked
 from bshm_watchd.folder_calls import Attached, FolderCalls
 from bshm_watchd.folder_state import FolderState
 from bshm_watchd.jobs import Job
@@ -47,6 +49,13 @@ def _hang(running: Running) -> FolderState:
 def _come_back(hung: FolderState) -> None:
     hung.oldest_call = lambda: None
     hung.hand.go_on()  # type: ignore[attr-defined]
+
+
+def _adopted(running: Running) -> str:
+    asked = Asked("folder_adopt", {"name": "portraits"}, Future())
+    running.inbox.put(asked)
+    running.step()
+    return str(asked.answer.exception(timeout=0))
 
 
 def _folders(running: Running, *keys: str) -> list[tuple[Any, ...]]:
@@ -221,6 +230,7 @@ def test_a_hung_folder_is_taken_out_without_waiting_for_it_and_comes_back_only_a
         assert running.reload()["changes"] == "portraits: added; nothing else"
         running.run(until=lambda: running.state.mode is FolderMode.UNREACHABLE)
         assert "before the reload" in running.state.reason
+        assert "try again in a while" in _adopted(running)
         assert running.state.call is None, "nothing is asked while the old call may still do something"
         _come_back(hung)
         running.run(until=watching(running, "portraits"))

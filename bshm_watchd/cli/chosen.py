@@ -6,7 +6,7 @@ import difflib
 import re
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -41,7 +41,25 @@ def state_dir(context: typer.Context) -> Path:
     return chosen.state_dir if chosen else default_state_dir()
 
 
-def likely_state_dir(context: typer.Context) -> Path:
+def ask_daemon(context: typer.Context, verb: str, timeout_seconds: float = 15.0) -> dict[str, Any]:
+    """Ask the daemon also when its file has become wrong: it works with an earlier one.
+
+    Raises `ControlError`; where no daemon is found the file's own `ConfigError` comes first.
+    """
+    from bshm_watchd.errors import ConfigError
+    from bshm_watchd.ops.asking import SOCKET_NAME, NotRunning, ask
+
+    try:
+        wrong, directory = None, state_dir(context)
+    except ConfigError as error:
+        wrong, directory = error, _likely_state_dir(context)
+    try:
+        return ask(directory / SOCKET_NAME, verb, {}, timeout_seconds)
+    except NotRunning as error:
+        raise wrong or error from None
+
+
+def _likely_state_dir(context: typer.Context) -> Path:
     """What a configuration that can't be used seems to say."""
     from bshm_watchd.config import default_state_dir
 

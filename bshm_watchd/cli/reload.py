@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from bshm_watchd.cli import chosen
 from bshm_watchd.cli.console import complain, print_json, say
-from bshm_watchd.errors import ConfigError
-from bshm_watchd.ops.asking import RELOAD_SECONDS, SOCKET_NAME, NotRunning, ask
+from bshm_watchd.ops.asking import RELOAD_SECONDS
 
 _MARGIN_SECONDS = 5.0
 
@@ -29,22 +28,10 @@ def reload(
       bshm-watchd reload --json | jq -r .changes
       kill -HUP PID                         the same; the answer is in the daemon's log
     """
-    answer = _asked(context)
+    answer = chosen.ask_daemon(context, "reload", RELOAD_SECONDS + _MARGIN_SECONDS)
     if as_json:
         print_json(answer)
         return
     for warning in answer["warnings"]:
         complain(f"a background picture can't be used yet: {warning}")
     say(answer["changes"])
-
-
-def _asked(context: typer.Context) -> dict[str, Any]:
-    """The daemon judges the file, not we: it may see another one. Only where none is found we say what is wrong."""
-    try:
-        wrong, state_dir = None, chosen.state_dir(context)
-    except ConfigError as error:
-        wrong, state_dir = error, chosen.likely_state_dir(context)
-    try:
-        return ask(state_dir / SOCKET_NAME, "reload", {}, timeout_seconds=RELOAD_SECONDS + _MARGIN_SECONDS)
-    except NotRunning as error:
-        raise wrong or error from None

@@ -8,7 +8,6 @@ import typer
 
 from bshm_watchd.cli import chosen
 from bshm_watchd.cli.console import duration, print_json, print_table, say
-from bshm_watchd.ops.asking import SOCKET_NAME, ask
 
 _COLUMNS = ("folder", "state", "waiting", "oldest", "in work", "done", "review", "rejected", "failed", "other")
 
@@ -23,7 +22,7 @@ def status(
       bshm-watchd status
       bshm-watchd status --json | jq .state
     """
-    answer = ask(chosen.state_dir(context) / SOCKET_NAME, "status", {})
+    answer = chosen.ask_daemon(context, "status")
     if as_json:
         print_json(answer)
     else:
