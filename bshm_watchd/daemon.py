@@ -35,7 +35,7 @@ from bshm_watchd.events import (
 from bshm_watchd.folder_calls import Attached, Seen
 from bshm_watchd.folder_state import HUNG_SECONDS, FolderState
 from bshm_watchd.folders import Folders
-from bshm_watchd.jobs import State
+from bshm_watchd.jobs import FINAL, State
 from bshm_watchd.journal import Journal
 from bshm_watchd.pipeline import Broken, Ended, LetGo, Outcome, Retry, Waiting
 from bshm_watchd.reloads import Reloading, Reloads
@@ -252,7 +252,10 @@ class Daemon:
             case Retry(job):
                 folder.backlog.append(job)
             case Waiting(job, error):
-                folder.backlog.append(job)
+                if job.state in FINAL:
+                    self.tally.add(job)
+                else:
+                    folder.backlog.append(job)
                 self._place_trouble(folder, error, now)
             case LetGo(_, message):
                 self._trouble(folder, FolderMode.OWNED_ELSEWHERE, message, now)

@@ -67,7 +67,10 @@ class Retry:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """The place failed, not the photo: the folder is held, the job goes on where its record stands."""
+    """The place failed, not the photo: the folder is held, the job goes on where its record stands.
+
+    One that is over is over: only its empty work directory could not be removed.
+    """
 
     job: Job
     error: PlaceUnavailable
@@ -299,15 +302,13 @@ class _Course:
         self._journal.record(job)
 
     def finish(self, state: State) -> None:
-        """The index first, then the work directory goes: a crash in between finds nothing to do but that.
-
-        The line comes before it: else nobody would ever say how a job ended whose directory was the last thing to go.
-        """
+        """The index first, then the record goes, and with it the job; a directory that can't be removed is no job."""
         ended = self.job.moved(state, finished_wall=self._clock.wall())
         self._journal.record(ended)
+        claim.drop_record(self.folder, ended)
+        self.job = ended
         logs.moved(ended, **({"why": ended.problem.reason} if ended.problem else {}))
         claim.drop_work(self.folder, ended)
-        self.job = ended
 
     def release(self, why: PhotoChanged) -> Job:
         with owner.held(self.folder, self._us):

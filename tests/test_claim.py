@@ -44,6 +44,7 @@ def test_a_claimed_photo_lies_beside_its_record_and_nowhere_else(folder: HotFold
     assert list((_drop(folder) / "sub").iterdir()) == []
 
 
+@pytest.mark.contract("P8")
 def test_an_original_keeps_inode_owner_mode_time_and_attributes(folder: HotFolder) -> None:
     job = dropped(folder)
     path = _drop(folder) / "a.png"
@@ -63,6 +64,7 @@ def test_an_original_keeps_inode_owner_mode_time_and_attributes(folder: HotFolde
     assert [name for name in os.listxattr(claimed) if name.startswith("user.")] == attributes
 
 
+@pytest.mark.contract("D1")
 def test_the_record_is_on_the_disk_before_the_photo_moves(tmp_path: Path) -> None:
     """A crash right after the rename must find it."""
     found: list[bool] = []
@@ -140,7 +142,7 @@ class _Meanwhile(Disk):
         super().replace(from_fd, name, to_fd, new_name)
 
 
-@pytest.mark.contract("I2")
+@pytest.mark.contract("I2", "D1")
 @pytest.mark.parametrize("taken", [[], ["a.png"], ["a.png", "a~2.png"]], ids=["free", "taken", "taken twice"])
 def test_a_photo_that_changed_in_the_last_moment_goes_back_to_its_name_or_the_next(
     tmp_path: Path, taken: list[str]
@@ -179,6 +181,7 @@ def test_another_file_swapped_in_is_not_taken_for_the_photo(tmp_path: Path) -> N
     assert path.read_bytes() == b"other"
 
 
+@pytest.mark.contract("P10")
 def test_a_photo_hard_linked_in_the_last_moment_goes_back(tmp_path: Path) -> None:
     """It may be somebody else's file."""
     path = tmp_path / "hot" / "drop" / "a.png"
@@ -226,6 +229,7 @@ def test_a_filed_photo_is_claimed_from_where_it_was_filed(folder: HotFolder) -> 
     assert (work_of(folder, job) / "a.png").exists()
 
 
+@pytest.mark.contract("P2")
 def test_a_file_that_is_not_ours_is_never_removed_with_a_work_directory(folder: HotFolder) -> None:
     job = claim(folder, dropped(folder))
     with pytest.raises(OSError, match="still in it"):

@@ -51,6 +51,7 @@ def test_a_temporary_gets_its_name(tmp_path: Path, dir_fd: int, disk: Disk) -> N
     assert (tmp_path / "a.png").stat().st_nlink == 1
 
 
+@pytest.mark.contract("P2", "P9")
 @_DISKS
 @pytest.mark.parametrize("taken", ["file", "link", "directory"])
 def test_a_taken_name_is_never_replaced(tmp_path: Path, dir_fd: int, disk: Disk, taken: str) -> None:
@@ -98,6 +99,7 @@ def test_a_reservation_left_by_a_crash_is_taken_over(tmp_path: Path, dir_fd: int
     assert (tmp_path / "b.png").read_bytes() == b"original"
 
 
+@pytest.mark.contract("P2")
 @pytest.mark.parametrize(("content", "mode"), [(b"", 0o644), (b"x", 0o000)], ids=["empty", "unreadable"])
 def test_somebodys_file_is_no_reservation(tmp_path: Path, dir_fd: int, content: bytes, mode: int) -> None:
     (tmp_path / "a.png").write_bytes(b"original")
@@ -115,6 +117,7 @@ def test_nothing_is_reserved_for_an_original_that_is_gone(tmp_path: Path, dir_fd
     assert _names(tmp_path) == []
 
 
+@pytest.mark.contract("D4")
 def test_a_record_is_the_old_or_the_new_whenever_the_program_dies(tmp_path: Path, dir_fd: int) -> None:
     for at in range(100):
         write_record(Disk(), dir_fd, "r", b"old" * 100)
@@ -128,6 +131,7 @@ def test_a_record_is_the_old_or_the_new_whenever_the_program_dies(tmp_path: Path
     assert _names(tmp_path) == ["r"]
 
 
+@pytest.mark.contract("D4")
 def test_a_new_record_is_whole_or_missing_whenever_the_program_dies(tmp_path: Path, dir_fd: int) -> None:
     for at in range(100):
         (tmp_path / "r").unlink(missing_ok=True)
@@ -141,6 +145,7 @@ def test_a_new_record_is_whole_or_missing_whenever_the_program_dies(tmp_path: Pa
     assert _names(tmp_path) == ["r"]
 
 
+@pytest.mark.contract("D2")
 def test_a_record_is_synced_before_it_gets_its_name(dir_fd: int) -> None:
     """Else a power cut leaves a name without bytes."""
     done: list[str] = []
@@ -151,6 +156,7 @@ def test_a_record_is_synced_before_it_gets_its_name(dir_fd: int) -> None:
     assert done == ["create", "write", "fsync", "rename", "fsync"]
 
 
+@pytest.mark.contract("D2")
 def test_after_an_error_a_record_is_written_to_a_new_file(tmp_path: Path, dir_fd: int) -> None:
     """What a failed fsync left is never made the record by a second try."""
     write_record(Disk(), dir_fd, "r", b"old")

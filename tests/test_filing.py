@@ -35,6 +35,7 @@ def _sidecar(folder: HotFolder) -> Path:
     return _path(folder, _REJECTED).with_name("a.png.error.json")
 
 
+@pytest.mark.contract("D8", "P8")
 def test_a_filed_original_is_the_same_file(folder: HotFolder) -> None:
     job = claimed(folder)
     inode = (work_of(folder, job) / "a.png").stat().st_ino
@@ -43,6 +44,7 @@ def test_a_filed_original_is_the_same_file(folder: HotFolder) -> None:
     assert [path.name for path in work_of(folder, job).iterdir()] == ["job.json"]
 
 
+@pytest.mark.contract("D4")
 def test_filing_again_changes_nothing(folder: HotFolder) -> None:
     job = claimed(folder)
     for _ in range(2):
@@ -52,6 +54,7 @@ def test_filing_again_changes_nothing(folder: HotFolder) -> None:
     assert _path(folder, _REJECTED).read_bytes() == b"photo"
 
 
+@pytest.mark.contract("D1", "P9")
 def test_an_original_is_never_filed_over_another(folder: HotFolder) -> None:
     job = claimed(folder)
     _path(folder, _REJECTED).parent.mkdir()
@@ -85,6 +88,7 @@ def test_writing_our_sidecar_again_is_fine(folder: HotFolder) -> None:
     assert [path.name for path in _sidecar(folder).parent.iterdir()] == ["a.png.error.json"]
 
 
+@pytest.mark.contract("P2")
 @pytest.mark.parametrize("content", [b"", b"[]", b'{"job": "another"}', b"\xff", b'{"job": null}'])
 def test_a_foreign_sidecar_is_neither_replaced_nor_removed(folder: HotFolder, content: bytes) -> None:
     job = claimed(folder, problem=BROKEN)
@@ -97,6 +101,7 @@ def test_a_foreign_sidecar_is_neither_replaced_nor_removed(folder: HotFolder, co
     assert [path.name for path in _sidecar(folder).parent.iterdir()] == ["a.png.error.json"]
 
 
+@pytest.mark.contract("D4")
 def test_our_sidecar_is_removed_and_removing_again_is_fine(folder: HotFolder) -> None:
     job = claimed(folder, problem=BROKEN)
     _write_sidecar(folder, job)
@@ -105,6 +110,7 @@ def test_our_sidecar_is_removed_and_removing_again_is_fine(folder: HotFolder) ->
     assert not _sidecar(folder).exists()
 
 
+@pytest.mark.contract("P6")
 def test_a_link_in_the_way_of_a_filed_original_is_not_followed(folder: HotFolder, tmp_path: Path) -> None:
     job = claimed(folder)
     (tmp_path / "outside").mkdir()

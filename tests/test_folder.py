@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -269,3 +271,40 @@ def test_a_marker_is_a_random_id(tmp_path: Path) -> None:
         for i in range(3)
     }  # fmt: skip
     assert len(ids) == 3
+
+
+class _TwoAtOnce(Disk):
+    """The first to find a directory missing waits until another one has made it."""
+
+    def __init__(self, name: str, make_it: Callable[[], None]) -> None:
+        self._name, self._make_it = name, make_it
+        self.made: list[str] = []
+
+    def exists(self, dir_fd: int, name: str) -> bool:
+        there = super().exists(dir_fd, name)
+        if name == self._name and self._make_it is not None:
+            make_it, self._make_it = self._make_it, None  # type: ignore[assignment]
+            make_it()
+        return there
+
+    def mkdir(self, dir_fd: int, name: str, mode: int) -> None:
+        super().mkdir(dir_fd, name, mode)
+        self.made.append(name)
+
+
+@pytest.mark.contract("D4")
+def test_a_directory_is_made_by_one_worker_alone(tmp_path: Path) -> None:
+    """Else a kill could leave the second one's temporary, which nobody needs and nobody removes."""
+
+    def other_worker() -> None:
+        thread = threading.Thread(target=lambda: folder.directory(place).__enter__())
+        thread.start()
+        thread.join(30)
+        assert not thread.is_alive()
+
+    disk, place = _TwoAtOnce("new", other_worker), Place("", "results/new", "")
+    folder = attached(tmp_path, disk)
+    disk.made.clear()
+    with folder.directory(place):
+        pass
+    assert len(disk.made) == 2, "results and new, each once"

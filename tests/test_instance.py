@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import signal
@@ -10,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from bshm_watchd.errors import ConfigError, InstanceRunning
+from bshm_watchd.errors import ConfigError, InstanceRunning, PlaceUnavailable, WatchdError, state_error
 from bshm_watchd.instance import only_instance
+from bshm_watchd.ops.asking import exit_code_of
 from tests.support.trees import NOBODY, as_ordinary_user, mode_of
 
 
@@ -100,3 +102,26 @@ def test_a_file_in_place_of_the_state_directory_is_told(tmp_path: Path) -> None:
     (tmp_path / "state").write_bytes(b"")
     with pytest.raises(ConfigError, match=r"state_dir .*/state: File exists"):
         only_instance(tmp_path / "state").__enter__()
+
+
+@pytest.mark.contract("D6", "O7")
+@pytest.mark.parametrize(
+    ("code", "kind"),
+    [
+        (errno.EIO, PlaceUnavailable),
+        (errno.ENOSPC, PlaceUnavailable),
+        (errno.EDQUOT, PlaceUnavailable),
+        (errno.ESTALE, PlaceUnavailable),
+        (errno.EROFS, ConfigError),
+        (errno.EACCES, ConfigError),
+        (errno.ENOTDIR, ConfigError),
+    ],
+)
+def test_a_disk_that_fails_at_the_start_is_tried_again_and_a_right_that_is_missing_is_not(
+    tmp_path: Path, code: int, kind: type[WatchdError]
+) -> None:
+    error = state_error(OSError(code, os.strerror(code)), tmp_path)
+    assert type(error) is kind
+    assert str(tmp_path) in str(error)
+    assert exit_code_of(error) == (75 if kind is PlaceUnavailable else 78)
+    assert "by itself" not in str(error), "it has ended: nothing resumes by itself"

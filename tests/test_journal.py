@@ -122,6 +122,7 @@ def test_what_was_recorded_is_there_after_a_restart_and_private(path: Path) -> N
     assert mode_of(path) == 0o600
 
 
+@pytest.mark.contract("D7")
 def test_what_was_recorded_is_there_although_the_process_was_killed(path: Path) -> None:
     child = os.fork()
     if child == 0:
@@ -154,6 +155,7 @@ def test_a_journal_that_can_not_be_opened_is_the_operators_and_stays_what_it_is(
     assert path.is_dir()
 
 
+@pytest.mark.contract("D6", "D7")
 def test_a_full_disk_damages_no_history_and_is_the_places_fault(tmp_path: Path) -> None:
     with tmpfs(tmp_path / "state", "size=256k") as state:
         path = state / JOURNAL_NAME
@@ -174,6 +176,7 @@ def test_a_worker_that_comes_after_the_end_is_told_that_the_program_ends(path: P
         Journal(path, FakeClock()).record(_job())
 
 
+@pytest.mark.contract("D7", "D3")
 @pytest.mark.parametrize("damage", ["lost", "damaged"])
 def test_losing_the_journal_at_any_moment_loses_no_photo_and_makes_no_second_set(fast_path: Path, damage: str) -> None:
     def crashed(at: int) -> Studio | None:
@@ -200,6 +203,7 @@ def test_losing_the_journal_at_any_moment_loses_no_photo_and_makes_no_second_set
     assert at > 40
 
 
+@pytest.mark.contract("D7")
 def test_a_job_under_way_goes_on_under_its_id_in_a_rebuilt_journal(tmp_path: Path) -> None:
     studio = Studio(tmp_path)
     studio.drop("a.png")

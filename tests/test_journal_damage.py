@@ -57,6 +57,7 @@ def _spoil_pages(path: Path, first: int) -> None:
     path.write_bytes(bytes(content))
 
 
+@pytest.mark.contract("D7")
 @pytest.mark.parametrize("damage", [_cut, _spoil_the_beginning, _spoil_all_but_the_beginning])
 def test_a_damaged_journal_is_put_aside_and_a_new_one_begun(path: Path, damage: object) -> None:
     _full_journal(path)
@@ -70,6 +71,7 @@ def test_a_damaged_journal_is_put_aside_and_a_new_one_begun(path: Path, damage: 
         assert len(journal.jobs()) == 1
 
 
+@pytest.mark.contract("D7")
 @pytest.mark.parametrize("first", [3, 8, 20])
 def test_damage_that_only_shows_while_working_begins_a_new_journal_too(path: Path, first: int) -> None:
     """Also when opening it again would not show it: else no restart would ever get past it."""

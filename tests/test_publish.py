@@ -39,6 +39,7 @@ def _results(folder: HotFolder) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in (folder.settings.path / "results").iterdir()}
 
 
+@pytest.mark.contract("P1")
 def test_a_result_is_first_a_temporary_beside_its_target(folder: HotFolder, job: Job) -> None:
     result = _written(folder, job)
     assert _results(folder) == {publish.temporary_name(job, 0): _CONTENT}
@@ -46,6 +47,7 @@ def test_a_result_is_first_a_temporary_beside_its_target(folder: HotFolder, job:
     assert _results(folder) == {"a.png": _CONTENT}
 
 
+@pytest.mark.contract("P1")
 def test_a_results_name_never_shows_incomplete_bytes(tmp_path: Path) -> None:
     seen: set[bytes] = set()
 
@@ -59,6 +61,7 @@ def test_a_results_name_never_shows_incomplete_bytes(tmp_path: Path) -> None:
     assert seen == {_CONTENT}
 
 
+@pytest.mark.contract("D3", "D4")
 def test_publishing_again_changes_nothing_whatever_stands_at_the_name_now(folder: HotFolder, job: Job) -> None:
     """A temporary that is missing was published; its owner may have edited or removed the result since."""
     result = _written(folder, job)
@@ -71,6 +74,7 @@ def test_publishing_again_changes_nothing_whatever_stands_at_the_name_now(folder
     assert _results(folder) == {}
 
 
+@pytest.mark.contract("P2", "P9")
 def test_a_taken_name_stays_what_it_is_and_so_does_the_temporary(folder: HotFolder, job: Job) -> None:
     result = _written(folder, job)
     (folder.settings.path / "results" / "a.png").write_bytes(b"theirs")
@@ -120,7 +124,7 @@ def _put(kind: str, path: Path, elsewhere: Path) -> None:
         make_special(kind, path, elsewhere)
 
 
-@pytest.mark.contract("P2")
+@pytest.mark.contract("P2", "D2")
 def test_a_temporary_is_always_written_to_a_new_file(folder: HotFolder, job: Job) -> None:
     """A left one may hold pages that the kernel only believes to be on the disk, or be a link."""
     _results_dir = folder.settings.path / "results"
@@ -133,6 +137,7 @@ def test_a_temporary_is_always_written_to_a_new_file(folder: HotFolder, job: Job
     assert _results(folder) == {publish.temporary_name(job, 0): _CONTENT}
 
 
+@pytest.mark.contract("D6", "P1")
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EIO])
 def test_an_error_at_any_change_leaves_no_temporary_and_no_name(fast_path: Path, code: int) -> None:
     for at in range(100):
@@ -150,6 +155,7 @@ def test_an_error_at_any_change_leaves_no_temporary_and_no_name(fast_path: Path,
     raise AssertionError("it never worked")
 
 
+@pytest.mark.contract("P2")
 def test_discarding_removes_our_temporaries_and_nothing_else(folder: HotFolder, job: Job) -> None:
     _written(folder, job)
     other = a_job(folder.settings)
@@ -177,6 +183,7 @@ def test_a_name_is_free_only_while_nothing_at_all_stands_there(folder: HotFolder
     assert not publish.is_free(folder, place)
 
 
+@pytest.mark.contract("D3")
 def test_the_same_name_and_the_same_bytes_again_are_a_new_job_after_the_earlier_one(tmp_path: Path) -> None:
     studio = Studio(tmp_path)
     content = studio.drop("a.png")
@@ -191,6 +198,7 @@ def test_the_same_name_and_the_same_bytes_again_are_a_new_job_after_the_earlier_
     invariants.check(studio)
 
 
+@pytest.mark.contract("D3")
 def test_a_result_that_was_taken_away_is_not_made_again(tmp_path: Path) -> None:
     studio = Studio(tmp_path)
     studio.drop("a.png")
@@ -200,6 +208,7 @@ def test_a_result_that_was_taken_away_is_not_made_again(tmp_path: Path) -> None:
     assert studio.tree("results") == []
 
 
+@pytest.mark.contract("P2", "P9")
 def test_a_foreign_file_at_a_results_name_is_left_alone_and_the_number_is_shared_by_all(tmp_path: Path) -> None:
     outputs = "    outputs:\n" + "".join(
         f'      - {{kind: {kind}, path: "{top}/{{stem}}.png"}}\n'

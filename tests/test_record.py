@@ -44,11 +44,13 @@ _jobs = st.builds(
 )
 
 
+@pytest.mark.contract("D4")
 @given(_jobs)
 def test_any_job_comes_back_as_it_was(job: Job) -> None:
     assert record.decode(record.encode(job)) == job
 
 
+@pytest.mark.contract("D4")
 @given(_jobs)
 @settings(max_examples=10)
 def test_a_record_cut_anywhere_is_known_to_be_torn(job: Job) -> None:
@@ -58,6 +60,7 @@ def test_a_record_cut_anywhere_is_known_to_be_torn(job: Job) -> None:
             record.decode(content[:length])
 
 
+@pytest.mark.contract("D4")
 @pytest.mark.parametrize(
     "content",
     [b"", b"null", b"[]", b"7", b'"job"', b"{}", b"\xff\xfe", b'{"version": 1}', b'{"version": 2}', b"\0" * 4096],

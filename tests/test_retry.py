@@ -34,6 +34,7 @@ def _spoil(_: Photo) -> None:
     raise ArithmeticError("no such matte")
 
 
+@pytest.mark.contract("L1")
 def test_poison_leaves_after_three_attempts_and_its_sidecar_says_why(tmp_path: Path) -> None:
     studio = Studio(tmp_path)
     started = studio.clock.monotonic()
@@ -48,6 +49,7 @@ def test_poison_leaves_after_three_attempts_and_its_sidecar_says_why(tmp_path: P
     invariants.check(studio)
 
 
+@pytest.mark.contract("L1")
 def test_a_failed_photo_is_never_seen_without_its_sidecar(fast_path: Path) -> None:
     """Whenever the program dies, whoever finds the original also finds out why."""
     for at in range(1000):

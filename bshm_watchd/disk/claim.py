@@ -138,13 +138,8 @@ def drop_work(folder: HotFolder, job: Job) -> None:
     Never removes a file that is not ours: then the directory stays.
     """
     disk = folder.disk
+    drop_record(folder, job)
     with folder.below(WORK) as all_work_fd:
-        with contextlib.suppress(FileNotFoundError), folder.work(job.id) as work_fd:
-            if disk.exists(work_fd, original_name(job)):
-                raise OSError(errno.ENOTEMPTY, "the original is still in it", f"{WORK}/{job.id}")
-            for name in (record.NAME, f".{record.NAME}.tmp"):
-                with contextlib.suppress(FileNotFoundError, IsADirectoryError):
-                    disk.unlink(work_fd, name)
         try:
             disk.rmdir(all_work_fd, job.id)
         except FileNotFoundError:
@@ -154,6 +149,17 @@ def drop_work(folder: HotFolder, job: Job) -> None:
                 raise
             logs.warning("a file that is not ours lies in the work directory: left", JOB_ID=job.id)
         disk.fsync(all_work_fd)
+
+
+def drop_record(folder: HotFolder, job: Job) -> None:
+    """Only the record, the last of it that goes: without it there is no job any more, just an empty directory."""
+    disk = folder.disk
+    with contextlib.suppress(FileNotFoundError), folder.work(job.id) as work_fd:
+        if disk.exists(work_fd, original_name(job)):
+            raise OSError(errno.ENOTEMPTY, "the original is still in it", f"{WORK}/{job.id}")
+        for name in (f".{record.NAME}.tmp", record.NAME):
+            with contextlib.suppress(FileNotFoundError, IsADirectoryError):
+                disk.unlink(work_fd, name)
 
 
 def drop_directory(job: Job) -> str:

@@ -75,6 +75,7 @@ def test_ctrl_c_ends_with_130_and_the_next_run_does_the_rest(tmp_path: Path) -> 
     assert len(program.names("done")) == len(program.names("results")) == 300
 
 
+@pytest.mark.contract("D1", "D3", "D4")
 def test_killed_in_the_middle_it_goes_on_where_it_was(tmp_path: Path) -> None:
     program = Program(tmp_path)
     for serial in range(120):

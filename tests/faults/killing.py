@@ -72,6 +72,8 @@ def main() -> int:
     base = Path(tempfile.mkdtemp(prefix="bshm-watchd-", dir=wanted.on))
     for struck in strike_all(base, _blows(base, wanted), warm=not wanted.cold):
         found.append(struck)
+        if len(found) % 100 == 0:
+            print(f"{len(found)} done after {time.monotonic() - started:.0f} s", flush=True)
         if struck.violation or not struck.met:
             print(f"{'VIOLATION' if struck.met else 'not met'}: {struck.blow}: {struck.violation}", flush=True)
     print(summary(found, time.monotonic() - started), flush=True)

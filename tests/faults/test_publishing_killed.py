@@ -73,6 +73,7 @@ def _recorded(studio: Studio) -> Job | None:
     return record.decode(found[0].read_bytes()) if found else None
 
 
+@pytest.mark.contract("D3", "D4")
 @pytest.mark.parametrize("disk", [Disk, NoReplaceMissing])
 def test_a_kill_between_two_publishings_makes_neither_twice(fast_path: Path, disk: type[Disk]) -> None:
     for studio, renders in _killed_between(fast_path, disk):
@@ -82,6 +83,7 @@ def test_a_kill_between_two_publishings_makes_neither_twice(fast_path: Path, dis
         invariants.check(studio)
 
 
+@pytest.mark.contract("D3", "P2")
 @pytest.mark.parametrize("act", [_remove, _edit, _put_another_there])
 def test_what_a_user_did_to_a_published_result_stays_done(fast_path: Path, act: Act) -> None:
     for studio, renders in _killed_between(fast_path, Disk):
@@ -94,6 +96,7 @@ def test_what_a_user_did_to_a_published_result_stays_done(fast_path: Path, act: 
         assert studio.tree("done") == [f"{local_date(studio.clock.wall())}/a.png"]
 
 
+@pytest.mark.contract("P2")
 def test_a_result_edited_between_link_and_unlink_keeps_its_edit(fast_path: Path) -> None:
     for studio, renders in _killed_between(fast_path, NoReplaceMissing):
         _edit(studio.hot / "results/a.png")
@@ -122,6 +125,7 @@ def _taking(studio: Studio, place: str, numbers: list[int], change: str = "renam
     return InterruptedDisk(before)
 
 
+@pytest.mark.contract("P9")
 @pytest.mark.parametrize(
     ("taken", "results", "mattes", "done", "committed"),
     [
@@ -153,6 +157,7 @@ def test_a_name_taken_in_done_at_the_last_moment_moves_only_the_original(tmp_pat
     assert (studio.hot / "done" / today / "a.png").read_bytes() == _FOREIGN
 
 
+@pytest.mark.contract("P2", "P9")
 @pytest.mark.parametrize("place", ["results/a.png", "mattes/a.png", "done/{today}/a.png"])
 @pytest.mark.parametrize("take", [_take, Path.mkdir, lambda path: path.symlink_to("nowhere")], ids=["f", "d", "l"])
 def test_a_name_that_was_taken_before_is_left_alone_and_all_take_the_next(
@@ -171,6 +176,7 @@ def test_a_name_that_was_taken_before_is_left_alone_and_all_take_the_next(
         assert (studio.hot / directory / "a~2.png").is_file()
 
 
+@pytest.mark.contract("P2", "D4")
 @pytest.mark.parametrize("taken", ["results/a.png", "mattes/a.png"])
 def test_dying_at_any_change_while_a_name_is_taken_overwrites_nothing(fast_path: Path, taken: str) -> None:
     for at in range(1000):

@@ -52,6 +52,7 @@ def _requeue(studio: Studio, *ids: str) -> dict[str, list[dict[str, str]]]:
         return answer
 
 
+@pytest.mark.contract("D3")
 def test_a_done_photo_gets_a_second_set_of_results_with_the_next_number(tmp_path: Path) -> None:
     studio = _over(tmp_path)
     row = _only_row(studio)
@@ -98,6 +99,7 @@ def test_an_original_that_was_moved_away_is_said_to_be_gone_and_nothing_changes(
     assert studio.rows() == [row]
 
 
+@pytest.mark.contract("P2")
 def test_another_file_under_the_name_of_a_filed_original_is_left_alone(tmp_path: Path) -> None:
     studio = _over(tmp_path, broken)
     original = studio.hot / "rejected/sub/a.png"
@@ -145,6 +147,7 @@ def test_an_original_that_has_a_second_link_is_requeued_or_stays(tmp_path: Path)
     assert filed.exists() == bool(answer["failed"])
 
 
+@pytest.mark.contract("D1", "D3", "D4")
 @pytest.mark.parametrize("kept", [None, PowerCutDisk])
 @pytest.mark.parametrize("spoil", [lambda photo: None, broken], ids=["done", "rejected"])
 def test_dying_at_any_change_of_a_requeue_loses_and_doubles_nothing(

@@ -27,6 +27,7 @@ def _two_folders(base: Path, photos: int = 3, extra: str = "", other: str = "") 
     return studio
 
 
+@pytest.mark.contract("D6", "L6")
 @pytest.mark.parametrize("at", [0, 25, 40])
 def test_a_full_disk_holds_one_folder_and_the_others_finish(tmp_path: Path, at: int) -> None:
     studio = _two_folders(tmp_path)
@@ -76,6 +77,7 @@ def test_folders_are_served_by_their_weight_where_not_all_can_be(tmp_path: Path,
 # -- who is to blame, over several folders ------------------------------------------------------------------
 
 
+@pytest.mark.contract("D5")
 def test_company_in_another_folder_makes_a_suspect_and_costs_nothing(tmp_path: Path) -> None:
     studio = _two_folders(tmp_path, photos=1)
     _die_together(studio)
@@ -84,6 +86,7 @@ def test_company_in_another_folder_makes_a_suspect_and_costs_nothing(tmp_path: P
     invariants.check(studio)
 
 
+@pytest.mark.contract("D5")
 @pytest.mark.parametrize("gone", ["portraits", "weddings"])
 def test_company_in_a_folder_that_is_gone_at_the_restart_costs_nothing(tmp_path: Path, gone: str) -> None:
     """Who was in company is known as well when the company can't be seen yet."""
@@ -145,6 +148,7 @@ def _append(path: Path) -> None:
         file.write(b"more")
 
 
+@pytest.mark.contract("I2")
 @pytest.mark.parametrize("change", [_replace_in_place, _append])
 def test_a_photo_that_changes_while_it_is_read_is_released_and_settles_anew(
     tmp_path: Path, change: Callable[[Path], None]
@@ -185,6 +189,7 @@ _MOMENTS: dict[str, Callable[[str, str], bool]] = {
 }
 
 
+@pytest.mark.contract("I3")
 @pytest.mark.parametrize("moment", _MOMENTS.values(), ids=_MOMENTS)
 def test_an_owner_that_is_lost_on_the_way_lets_go_and_the_other_finishes_once(
     tmp_path: Path, moment: Callable[[str, str], bool]

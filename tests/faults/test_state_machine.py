@@ -306,6 +306,7 @@ def _run(base: Path, pipeline: type[Pipeline] = Pipeline, **options: object) -> 
     return HotFolderMachine.happened
 
 
+@pytest.mark.contract("D1", "D3", "D4", "P1")
 @pytest.mark.slow
 @pytest.mark.contract("I8", "O4")
 def test_whatever_happens_nothing_is_lost_doubled_or_half(fast_path: Path, evidence: Evidence) -> None:
@@ -326,6 +327,7 @@ def test_the_machine_sees_a_deliberate_break(fast_path: Path) -> None:
         )  # fmt: skip
 
 
+@pytest.mark.contract("D1", "D3", "D4", "P1")
 @pytest.mark.soak
 def test_whatever_happens_for_long_nothing_is_lost_doubled_or_half(fast_path: Path) -> None:
     _run(fast_path, max_examples=int(os.environ.get("BSHM_WATCHD_SOAK_EXAMPLES", "1500")), stateful_step_count=60)

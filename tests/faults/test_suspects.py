@@ -62,6 +62,7 @@ def _attempts(studio: Studio) -> dict[str, tuple[str, int]]:
     return {row.name: (row.state, row.attempts) for row in studio.rows()}
 
 
+@pytest.mark.contract("L1", "D5")
 def test_a_photo_that_ends_the_process_alone_fails_after_three_attempts(tmp_path: Path) -> None:
     studio = Studio(tmp_path)
     assert _lives(studio, Poison(studio.drop("poison.png"))) == 3
@@ -71,6 +72,7 @@ def test_a_photo_that_ends_the_process_alone_fails_after_three_attempts(tmp_path
     invariants.check(studio)
 
 
+@pytest.mark.contract("D5", "L1", "L2")
 @pytest.mark.parametrize("place", range(4))
 def test_in_company_only_the_photo_that_ends_the_process_fails(tmp_path: Path, place: int) -> None:
     studio = Studio(tmp_path)
@@ -83,6 +85,7 @@ def test_in_company_only_the_photo_that_ends_the_process_fails(tmp_path: Path, p
     invariants.check(studio)
 
 
+@pytest.mark.contract("D5", "L1")
 def test_two_that_end_the_process_cost_the_others_nothing(tmp_path: Path) -> None:
     studio = Studio(tmp_path)
     first = studio.drop("0.png")
@@ -119,6 +122,7 @@ def test_an_attempt_that_dies_at_its_last_try_is_not_tried_again(tmp_path: Path)
     assert _attempts(studio) == {"poison.png": ("failed", 1)}
 
 
+@pytest.mark.contract("D5")
 def test_beside_a_clients_photo_nobody_is_known_to_have_run_alone(tmp_path: Path) -> None:
     studio = Studio(tmp_path)
     studio.drop("a.png")
@@ -147,6 +151,7 @@ def _abandon(_: Photo) -> None:
     raise _Abandoned
 
 
+@pytest.mark.contract("D5")
 def test_a_clean_stop_in_the_middle_costs_nothing(tmp_path: Path) -> None:
     studio = Studio(tmp_path)
     studio.drop("a.png")
@@ -186,6 +191,7 @@ def test_a_stop_does_not_wait_longer_than_it_may(tmp_path: Path) -> None:
     assert _attempts(studio) == {"a.png": ("done", 0)}
 
 
+@pytest.mark.contract("D5", "D6")
 @pytest.mark.parametrize("code", [errno.EIO, errno.ENOSPC, errno.EACCES])
 def test_an_error_of_the_place_is_refunded(fast_path: Path, code: int) -> None:
     """At each change of a job's way the place fails more often than a photo has attempts."""
@@ -201,6 +207,7 @@ def test_an_error_of_the_place_is_refunded(fast_path: Path, code: int) -> None:
         invariants.check(studio)
 
 
+@pytest.mark.contract("D5", "L1")
 def test_an_error_of_the_photos_own_is_counted_and_tried_again_later(tmp_path: Path) -> None:
     studio, tries = Studio(tmp_path), []
     studio.drop("a.png")

@@ -1,0 +1,55 @@
+"""A job's record is lost: its photo goes on as the journal has it, in its place, with its attempts, and once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from bshm_watchd.daemon import EXIT_FINE, EXIT_SOME_REJECTED
+from tests.support import invariants
+from tests.support.contracts import Evidence
+from tests.support.crashes import TWO_OUTPUTS, busy_studio, changes_of_a_run
+from tests.support.damage import record_damages
+from tests.support.disks import Died, DyingDisk
+from tests.support.studio import Studio
+
+
+@pytest.mark.contract("D1", "D3", "D7")
+@pytest.mark.parametrize("damage", ["missing", "garbage", "another job", "a link"])
+def test_a_record_lost_at_any_moment_loses_no_photo_and_makes_no_second_set(
+    fast_path: Path, damage: str, evidence: Evidence
+) -> None:
+    total = changes_of_a_run(fast_path / "count", TWO_OUTPUTS)
+    for at in range(1, total, 4):
+        studio = busy_studio(fast_path / str(at), TWO_OUTPUTS)
+        with pytest.raises(Died):
+            studio.run(DyingDisk(at))
+        _damage_all(studio, record_damages(0)[damage])
+        assert studio.run() in (EXIT_FINE, EXIT_SOME_REJECTED)
+        invariants.check(studio)
+    evidence(damages_done=total // 4)
+
+
+@pytest.mark.contract("D7")
+def test_where_record_and_journal_are_both_lost_the_photo_is_not(fast_path: Path, evidence: Evidence) -> None:
+    """Only then a second set may be made: nobody knows any more what was published."""
+    total = changes_of_a_run(fast_path / "count", TWO_OUTPUTS)
+    for at in range(1, total, 6):
+        studio = busy_studio(fast_path / str(at), TWO_OUTPUTS)
+        with pytest.raises(Died):
+            studio.run(DyingDisk(at))
+        _damage_all(studio, record_damages(0)["missing"])
+        for path in (studio.base / "state").glob("journal*"):
+            path.unlink()
+        assert studio.run() in (EXIT_FINE, EXIT_SOME_REJECTED)
+        invariants.each_original_is_in_one_place(studio.portraits)
+        assert not studio.tree(".bshm/work")
+    evidence(damages_done=total // 6)
+
+
+def _damage_all(studio: Studio, damage: Callable[[Path], None]) -> None:
+    for work in (studio.hot / ".bshm/work").glob("*/"):
+        if (work / "job.json").exists():
+            damage(work)

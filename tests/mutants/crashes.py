@@ -1,0 +1,114 @@
+"""Breaks of claiming, recovery, blame and filing: what a kill, a power cut or a lost record would show."""
+
+from tests.mutants.mutant import Mutant
+
+_DYING = "tests/faults/test_crashes.py::test_dying_at_any_change_loses_nothing_and_doubles_nothing"
+
+MUTANTS = (
+    Mutant(
+        "D1",
+        "renames the photo before its record is on the disk",
+        "bshm_watchd/disk/claim.py",
+        "            record.write(disk, work_fd, job)\n            disk.fsync(all_work_fd)\n",
+        "            disk.fsync(all_work_fd)\n",
+        _DYING,
+    ),
+    Mutant(
+        "D1",
+        "files an original over another one",
+        "bshm_watchd/disk/filing.py",
+        "            move_original(disk, work_fd, original_name(job), dir_fd, place.name)",
+        "            disk.replace(work_fd, original_name(job), dir_fd, place.name)",
+        "tests/test_filing.py::test_an_original_is_never_filed_over_another",
+    ),
+    Mutant(
+        "D2",
+        "does not sync the directory in which a result got its name",
+        "bshm_watchd/disk/publish.py",
+        "result.temporary, result.target.name)\n        folder.disk.fsync(dir_fd)\n",
+        "result.temporary, result.target.name)\n",
+        "tests/faults/test_power_cut.py::test_a_power_cut_at_any_change_loses_nothing_and_doubles_nothing",
+    ),
+    Mutant(
+        "D3",
+        "gives results their names before the record says so (seen by kills of the real program)",
+        "bshm_watchd/pipeline.py",
+        "        return course.move(\n            State.PUBLISHING,",
+        "        for result in results:\n            publish.publish(course.folder, result)\n"
+        "        return course.move(\n            State.PUBLISHING,",
+        "tests/faults/test_killing.py::test_sigkill_ahead_of_each_commit_and_each_result_on_the_disk_that_is_there",
+    ),
+    Mutant(
+        "D4",
+        "leaves jobs whose work directory is gone under way for ever",
+        "bshm_watchd/recovery.py",
+        "    _close_rows(folder, journal, clock, {job.id for job in jobs})\n",
+        "",
+        _DYING,
+    ),
+    Mutant(
+        "D4",
+        "lets two workers make one directory at the same time",
+        "bshm_watchd/disk/folder.py",
+        "            if not self.disk.exists(parent_fd, name):  # another worker may have made it meanwhile\n    ",
+        "",
+        "tests/test_folder.py::test_a_directory_is_made_by_one_worker_alone",
+    ),
+    Mutant(
+        "D5",
+        "counts an attempt of everybody who was in work when the process died",
+        "bshm_watchd/recovery.py",
+        "        return job.moved(State.CLAIMED, suspect=True)",
+        "        return job.moved(State.CLAIMED, suspect=True, attempts=job.attempts + 1)",
+        "tests/faults/test_suspects.py::test_in_company_only_the_photo_that_ends_the_process_fails",
+    ),
+    Mutant(
+        "D5",
+        "counts an error of the disk as the photo's own",
+        "bshm_watchd/pipeline.py",
+        "            if _is_of_the_place(error):\n                raise\n",
+        "",
+        "tests/faults/test_suspects.py::test_an_error_of_the_place_is_refunded",
+    ),
+    Mutant(
+        "D7",
+        "ends where the journal is damaged",
+        "bshm_watchd/journal.py",
+        "            if not _shows_damage(error):\n                raise\n            self._disconnect()",
+        "            if isinstance(error, Exception):\n                raise\n            self._disconnect()",
+        "tests/test_journal_damage.py::test_a_damaged_journal_is_put_aside_and_a_new_one_begun",
+    ),
+    Mutant(
+        "D7",
+        "does not ask the journal what a job without its record had published",
+        "bshm_watchd/recovery.py",
+        "    row = journal.find(job_id)\n    originals",
+        "    row = None\n    originals",
+        "tests/faults/test_lost_records.py::test_a_record_lost_at_any_moment_loses_no_photo_and_makes_no_second_set",
+    ),
+    Mutant(
+        "D8",
+        "does not sync the directory in which an original was filed",
+        "bshm_watchd/disk/filing.py",
+        "dir_fd, place.name)\n            disk.fsync(dir_fd)\n",
+        "dir_fd, place.name)\n",
+        "tests/faults/test_power_cut.py::test_a_power_cut_at_any_change_loses_nothing_and_doubles_nothing",
+    ),
+    Mutant(
+        "L1",
+        "files a failed photo before its sidecar is there",
+        "bshm_watchd/pipeline.py",
+        "                if course.job.problem is not None:\n                    note =",
+        "                filing.file_original(course.folder, course.job, place)\n"
+        "                if course.job.problem is not None:\n                    note =",
+        "tests/test_retry.py::test_a_failed_photo_is_never_seen_without_its_sidecar",
+    ),
+    Mutant(
+        "L1",
+        "never gives up a photo of which the process dies",
+        "bshm_watchd/recovery.py",
+        "    if not retry.given_up(attempts, max_attempts):",
+        "    if attempts:",
+        "tests/faults/test_suspects.py::test_a_photo_that_ends_the_process_alone_fails_after_three_attempts",
+    ),
+)
