@@ -15,6 +15,8 @@ from bshm_watchd.errors import ConfigError
 from bshm_watchd.output_settings import FrozenSettings, OutputSettings, check_template
 
 _MIB = 1 << 20
+# What the loader raises for something that is only nearly a number or a date, or has another kind's tag.
+_NEARLY = (ValueError, AttributeError, TypeError, OverflowError)
 _FILED_FIELDS = {"relative_dir", "date"}
 
 
@@ -184,7 +186,9 @@ def load(path: Path) -> Settings:
 def parse(text: str, source: str = "configuration") -> Settings:
     try:
         content = yaml.load(text, Loader=_UniqueKeys)  # noqa: S506  (a subclass of SafeLoader)
-    except yaml.YAMLError as error:
+    except RecursionError as error:
+        raise ConfigError([f"{source}: not valid YAML: nested too deeply"]) from error
+    except (yaml.YAMLError, *_NEARLY) as error:
         raise ConfigError([f"{source}: not valid YAML: {error}"]) from error
     if not isinstance(content, dict):
         raise ConfigError([f"{source}: must be a mapping with the keys version and hot_folders"])

@@ -99,6 +99,7 @@ def test_the_minimal_file_is_complete_and_says_nothing_that_is_not_needed() -> N
 # -- what a wrong file is told -----------------------------------------------------------------------------
 
 
+@pytest.mark.contract("S2")
 def test_all_problems_are_told_at_once_and_by_address() -> None:
     told = problems(
         """
@@ -115,16 +116,19 @@ hot_folders:
     assert "config.yaml: hot_folders[1].setle_seconds: unknown key; did you mean settle_seconds?" in told
 
 
+@pytest.mark.contract("S2")
 def test_an_unknown_key_that_resembles_none_is_told_what_is_known() -> None:
     (told,) = problems("version: 1\nbatch: {xyz: 1}\n" + MINIMAL.partition("\n")[2])
     assert told == "config.yaml: batch.xyz: unknown key; known here: max_size, max_wait_ms"
 
 
+@pytest.mark.contract("S2")
 def test_a_key_that_stands_twice_is_an_error_and_not_a_silent_choice() -> None:
     (told,) = problems("version: 1\n" + MINIMAL)
     assert "key 'version' stands twice" in told
 
 
+@pytest.mark.contract("S2")
 def test_yaml_can_not_make_python_objects() -> None:
     (told,) = problems("version: !!python/object/apply:os.getcwd []\n")
     assert "not valid YAML" in told
@@ -135,6 +139,7 @@ def test_a_file_that_is_no_mapping_is_told_so(text: str) -> None:
     assert "must be a mapping" in problems(text)[0]
 
 
+@pytest.mark.contract("S2")
 @pytest.mark.parametrize("text", ["a: [", "a: b: c", "\tx: 1", "? [a, {b: c}]\n: 1\n", "{[1]: 2}", "&a [*a]", "a: *b"])
 def test_broken_yaml_is_a_problem_and_never_a_traceback(text: str) -> None:
     assert problems(text)
