@@ -166,7 +166,7 @@ def test_a_photo_that_changed_in_the_last_moment_goes_back_to_its_name_or_the_ne
     assert _works(folder) == []
 
 
-@pytest.mark.contract("I2")
+@pytest.mark.contract("I2", "P6")
 def test_another_file_swapped_in_is_not_taken_for_the_photo(tmp_path: Path) -> None:
     path = tmp_path / "hot" / "drop" / "a.png"
 
@@ -211,6 +211,7 @@ def test_where_inode_numbers_are_made_up_they_do_not_matter(folder: HotFolder) -
     assert claim(folder, replace(job, stamp=replace(job.stamp, inode=1))).state is State.CLAIMED
 
 
+@pytest.mark.contract("P9")
 @pytest.mark.parametrize("name", ["job.json", "\udcff\n.png", "-rf.png", "n" * 255])
 def test_any_name_can_be_claimed_and_released(folder: HotFolder, name: str) -> None:
     job = claim(folder, dropped(folder, name))
@@ -238,6 +239,7 @@ def test_a_file_that_is_not_ours_is_never_removed_with_a_work_directory(folder: 
     assert (work_of(folder, job) / "job.json").exists()
 
 
+@pytest.mark.contract("P5")
 @pytest.mark.parametrize(
     ("mode", "sticky", "told"), [(0o755, False, "write and search rights"), (0o1777, True, "chmod -t")]
 )

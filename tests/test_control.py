@@ -149,6 +149,7 @@ def test_a_job_nobody_knows_is_a_usage_error(running: Path) -> None:
     assert caught.exit_code == 64
 
 
+@pytest.mark.contract("S3")
 def test_who_asks_for_a_change_is_logged(running: Path, caplog: pytest.LogCaptureFixture) -> None:
     logger = logging.getLogger("bshm_watchd")
     level = logger.level
@@ -184,6 +185,7 @@ def test_a_socket_that_a_dead_daemon_left_means_not_running_and_is_replaced(path
         assert ask(path, "status", {})["verb"] == "status"
 
 
+@pytest.mark.contract("S3")
 def test_the_socket_is_for_its_user_and_group_whatever_the_umask(path: Path, journal: Journal) -> None:
     before = os.umask(0o077)
     try:

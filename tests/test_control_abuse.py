@@ -70,6 +70,7 @@ BAD = [
 ]
 
 
+@pytest.mark.contract("S3")
 @pytest.mark.parametrize("line", BAD, ids=lambda line: repr(line[:50]))
 def test_a_bad_request_is_refused_and_the_next_one_is_answered(running: Path, line: bytes) -> None:
     with connected(running) as client:
@@ -81,12 +82,14 @@ def test_a_bad_request_is_refused_and_the_next_one_is_answered(running: Path, li
         assert json.loads(line_of(client))["answer"]["verb"] == "status"
 
 
+@pytest.mark.contract("S3")
 @given(line=st.binary(max_size=200).filter(lambda line: b"\n" not in line))
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_line_gets_one_answer(running: Path, line: bytes) -> None:
     assert set(sent(running, line)) in ({"answer"}, {"error", "exit"})
 
 
+@pytest.mark.contract("S3")
 def test_a_request_without_an_end_is_refused_at_the_limit(running: Path) -> None:
     with connected(running) as client:
         client.sendall(b"x" * (MAX_REQUEST_BYTES + 1))
@@ -95,12 +98,14 @@ def test_a_request_without_an_end_is_refused_at_the_limit(running: Path) -> None
     assert ask(running, "status", {})["verb"] == "status"
 
 
+@pytest.mark.contract("S3")
 def test_a_client_that_goes_in_the_middle_of_a_request_disturbs_nobody(running: Path) -> None:
     with connected(running) as client:
         client.sendall(b'{"verb": "sta')
     assert ask(running, "status", {})["verb"] == "status"
 
 
+@pytest.mark.contract("S3")
 def test_a_client_that_goes_before_its_answer_disturbs_nobody(path: Path, journal: Journal) -> None:
     gone = threading.Event()
 
@@ -115,12 +120,14 @@ def test_a_client_that_goes_before_its_answer_disturbs_nobody(path: Path, journa
         assert ask(path, "status", {}) == {"verb": "status"}
 
 
+@pytest.mark.contract("S3")
 def test_a_request_that_does_not_come_to_its_end_is_hung_up_on(path: Path, journal: Journal) -> None:
     with ControlServer(path, nobody, journal, ControlLimits(request_seconds=0.05)), connected(path) as client:
         client.sendall(b'{"verb": ')
         assert client.recv(1) == b""
 
 
+@pytest.mark.contract("S3")
 def test_a_client_that_takes_no_answers_is_hung_up_on(path: Path, journal: Journal) -> None:
     for number in range(300):
         journal.record(finished_job(f"{number}.jpg"))
@@ -132,6 +139,7 @@ def test_a_client_that_takes_no_answers_is_hung_up_on(path: Path, journal: Journ
                 client.sendall(question * 20)
 
 
+@pytest.mark.contract("S3")
 def test_too_many_clients_at_once_are_told_so_and_a_place_becomes_free(path: Path, journal: Journal) -> None:
     server = ControlServer(path, nobody, journal, ControlLimits(connections=2))
     with server, connected(path) as first, connected(path) as second:

@@ -79,6 +79,7 @@ def test_a_name_that_is_the_temporary_itself_was_given_by_an_earlier_try(tmp_pat
     assert _names(tmp_path) == ["a.png"]
 
 
+@pytest.mark.contract("P8")
 @_DISKS
 def test_an_original_is_moved_as_it_is(tmp_path: Path, dir_fd: int, disk: Disk) -> None:
     original = tmp_path / "a.png"
@@ -92,6 +93,7 @@ def test_an_original_is_moved_as_it_is(tmp_path: Path, dir_fd: int, disk: Disk) 
     assert (moved.st_ino, moved.st_mode & 0o777, moved.st_mtime_ns, moved.st_nlink) == (inode, 0o604, 2, 1)
 
 
+@pytest.mark.contract("P9")
 def test_a_reservation_left_by_a_crash_is_taken_over(tmp_path: Path, dir_fd: int) -> None:
     (tmp_path / "a.png").write_bytes(b"original")
     os.close(os.open(tmp_path / "b.png", os.O_CREAT | os.O_EXCL, 0o000))
@@ -99,7 +101,7 @@ def test_a_reservation_left_by_a_crash_is_taken_over(tmp_path: Path, dir_fd: int
     assert (tmp_path / "b.png").read_bytes() == b"original"
 
 
-@pytest.mark.contract("P2")
+@pytest.mark.contract("P2", "P9")
 @pytest.mark.parametrize(("content", "mode"), [(b"", 0o644), (b"x", 0o000)], ids=["empty", "unreadable"])
 def test_somebodys_file_is_no_reservation(tmp_path: Path, dir_fd: int, content: bytes, mode: int) -> None:
     (tmp_path / "a.png").write_bytes(b"original")
@@ -111,6 +113,7 @@ def test_somebodys_file_is_no_reservation(tmp_path: Path, dir_fd: int, content: 
     assert (tmp_path / "b.png").stat().st_size == len(content)
 
 
+@pytest.mark.contract("P9")
 def test_nothing_is_reserved_for_an_original_that_is_gone(tmp_path: Path, dir_fd: int) -> None:
     with pytest.raises(FileNotFoundError):
         move_original(_NoNoReplace(), dir_fd, "gone.png", dir_fd, "b.png")
@@ -184,6 +187,7 @@ def test_a_record_is_private_unless_a_rule_says_otherwise(tmp_path: Path, dir_fd
     assert (mode_of(tmp_path / "private"), mode_of(tmp_path / "shared")) == (0o600, 0o664)
 
 
+@pytest.mark.contract("P6", "P10")
 def test_a_link_is_not_read_as_a_record_and_a_huge_one_not_whole(tmp_path: Path, dir_fd: int) -> None:
     (tmp_path / "r").write_bytes(b"x" * 100)
     (tmp_path / "l").symlink_to("r")

@@ -72,6 +72,7 @@ def test_a_deleted_original_is_gone_and_deleting_again_is_fine(folder: HotFolder
     assert [path.name for path in work_of(folder, job).iterdir()] == ["job.json"]
 
 
+@pytest.mark.contract("P4")
 def test_a_sidecar_lies_beside_its_original_and_can_be_read_like_a_result(tmp_path: Path) -> None:
     folder = attached(tmp_path, permissions={"mode": "0664"})
     job = claimed(folder, problem=BROKEN)

@@ -34,6 +34,7 @@ def test_a_photo_delivered_by_a_link_is_taken_when_the_other_name_is_gone(make: 
     assert [folder.offered(after=10), folder.offered(after=2)] == [[], ["a.jpg"]]
 
 
+@pytest.mark.contract("P9")
 def test_names_of_any_bytes_are_offered(make: Make) -> None:
     folder = make()
     fd = os.open(os.fsencode(folder.drop) + b"/caf\xe9 \n.jpg", os.O_CREAT | os.O_WRONLY)
@@ -42,6 +43,7 @@ def test_names_of_any_bytes_are_offered(make: Make) -> None:
     assert [offer.relative for offer in folder.settle()] == ["caf\udce9 \n.jpg"]
 
 
+@pytest.mark.contract("P6", "P10")
 def test_links_and_fifos_are_not_touched_whatever_is_hinted(make: Make, tmp_path: Path) -> None:
     folder = make()
     (tmp_path / "secret.jpg").write_bytes(jpeg())
@@ -56,6 +58,7 @@ def test_links_and_fifos_are_not_touched_whatever_is_hinted(make: Make, tmp_path
     assert folder.offered(after=2) == []
 
 
+@pytest.mark.contract("P6")
 def test_a_file_swapped_for_a_link_is_not_followed(make: Make, tmp_path: Path) -> None:
     folder = make()
     path = folder.put("a.jpg")
@@ -170,6 +173,7 @@ def test_a_disk_that_fails_for_a_while_costs_no_photo(make: Make) -> None:
     assert [offer.relative for offer in folder.take()] == ["b.jpg"]
 
 
+@pytest.mark.contract("P5")
 def test_a_file_we_may_not_read_is_left_and_told_and_taken_later(make: Make) -> None:
     disk = Failing()
     folder = make(disk=disk)

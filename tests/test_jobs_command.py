@@ -84,6 +84,7 @@ def test_nothing_found_is_said_in_words(studio: Configured) -> None:
     assert typed("jobs", "list", "--state", "running").out == "no such jobs\n"
 
 
+@pytest.mark.contract("S4")
 def test_names_are_shown_as_printable_text(studio: Configured) -> None:
     write_journal(studio.state_dir, finished_job("\x1b[31m\n" + os.fsdecode(b"\xff.jpg"), wall=WALL + 30))
     line = typed("jobs", "list").out.splitlines()[1]

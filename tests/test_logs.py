@@ -38,6 +38,7 @@ def test_an_event_is_one_line_of_text_and_fields(said: io.BytesIO) -> None:
     assert _lines(said) == ["info claimed JOB_ID=01ABC photo=a.png", 'warning held why="disk full" reason=""']
 
 
+@pytest.mark.contract("S4")
 @pytest.mark.parametrize(
     ("name", "shown"),
     [
@@ -61,6 +62,7 @@ def test_a_percent_sign_in_a_name_is_just_one(said: io.BytesIO) -> None:
     assert _lines(said) == ["info 100%s claimed photo=%s%d.png"]
 
 
+@pytest.mark.contract("S4")
 def test_a_traceback_can_not_begin_a_line_with_what_a_file_name_says(said: io.BytesIO) -> None:
     try:
         raise ValueError("a\n<0>error: all is lost\x1b[2J\udcff.png")
@@ -72,6 +74,7 @@ def test_a_traceback_can_not_begin_a_line_with_what_a_file_name_says(said: io.By
     assert all(line.startswith("  ") and line.isprintable() for line in rest)
 
 
+@pytest.mark.contract("S4")
 @given(st.binary(max_size=80).map(lambda name: name.decode("utf-8", "surrogateescape")) | st.text(max_size=80))
 def test_any_name_can_be_shown_as_one_printable_line(name: str) -> None:
     assert logs.shown(name).isprintable()

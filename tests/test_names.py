@@ -101,6 +101,7 @@ def test_a_long_name_leaves_room_for_its_sidecar() -> None:
     assert len(os.fsencode(place.name + ".error.json")) <= 255
 
 
+@pytest.mark.contract("P9")
 @given(_any_name, st.integers(1, 1000))
 def test_every_name_of_any_photo_fits_and_stays_in_its_directory(name: str, number: int) -> None:
     job = _job(name, "sub")

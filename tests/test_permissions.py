@@ -73,6 +73,7 @@ def _acl(path: Path) -> set[str]:
     return {line for line in told.split("\n") if line}
 
 
+@pytest.mark.contract("P4")
 @pytest.mark.parametrize("mask", _UMASKS)
 @pytest.mark.parametrize("mode", [0o600, 0o640, 0o664, 0o444, 0o777])
 def test_a_configured_mode_is_given_exactly_whatever_the_umask_says(tmp_path: Path, mode: int, mask: int) -> None:
@@ -83,6 +84,7 @@ def test_a_configured_mode_is_given_exactly_whatever_the_umask_says(tmp_path: Pa
     assert mode_of(path.parent) == mode_of(path.parent.parent) == 0o750
 
 
+@pytest.mark.contract("P4")
 @pytest.mark.parametrize("mask", _UMASKS)
 @pytest.mark.parametrize(
     ("root", "file", "directory"), [(0o755, 0o644, 0o755), (0o770, 0o660, 0o770), (0o2775, 0o664, 0o2775)]
@@ -98,6 +100,7 @@ def test_without_a_mode_results_take_after_the_hot_folder(
     assert mode_of(folder.settings.path / "drop") == directory
 
 
+@pytest.mark.contract("P4")
 def test_setgid_is_handed_down_but_never_set(tmp_path: Path) -> None:
     folder = _with_root_mode(tmp_path, 0o2770, permissions={"directory_mode": "0750"})
     assert mode_of(_published(folder, "results/sub").parent) == 0o2750
@@ -105,6 +108,7 @@ def test_setgid_is_handed_down_but_never_set(tmp_path: Path) -> None:
     assert mode_of(_published(other, "results/sub").parent) == 0o750
 
 
+@pytest.mark.contract("P4")
 @_ROOT_ONLY
 def test_the_group_of_a_setgid_directory_is_handed_down(tmp_path: Path) -> None:
     folder = hot_folder(tmp_path)
@@ -114,6 +118,7 @@ def test_the_group_of_a_setgid_directory_is_handed_down(tmp_path: Path) -> None:
     assert path.stat().st_gid == path.parent.stat().st_gid == NOBODY
 
 
+@pytest.mark.contract("P4")
 @_ROOT_ONLY
 @pytest.mark.parametrize("group", [str(NOBODY), grp.getgrgid(NOBODY).gr_name])
 def test_a_configured_group_is_given_to_files_and_directories(tmp_path: Path, group: str) -> None:
@@ -122,6 +127,7 @@ def test_a_configured_group_is_given_to_files_and_directories(tmp_path: Path, gr
     assert mode_of(path) == 0o640
 
 
+@pytest.mark.contract("P4")
 def test_a_default_acl_rules_where_no_mode_is_configured(tmp_path: Path) -> None:
     folder = attached(tmp_path)
     (folder.settings.path / "results").mkdir()
@@ -132,6 +138,7 @@ def test_a_default_acl_rules_where_no_mode_is_configured(tmp_path: Path) -> None
     assert {f"user:{NOBODY}:rwx", f"default:user:{NOBODY}:rwx", "mask::rwx"} <= _acl(path.parent)
 
 
+@pytest.mark.contract("P4")
 def test_a_configured_mode_wins_over_a_default_acl(tmp_path: Path) -> None:
     folder = attached(tmp_path, permissions={"mode": "0640"})
     (folder.settings.path / "results").mkdir()
@@ -139,6 +146,7 @@ def test_a_configured_mode_wins_over_a_default_acl(tmp_path: Path) -> None:
     assert mode_of(_published(folder)) == 0o640
 
 
+@pytest.mark.contract("P3")
 @pytest.mark.parametrize("mask", [0o000, 0o077])
 @pytest.mark.parametrize("permissions", [{}, {"mode": "0440"}, {"mode": "0604", "group": str(os.getgid())}])
 def test_nothing_is_ever_wider_than_it_will_be(tmp_path: Path, permissions: dict[str, str], mask: int) -> None:
@@ -159,6 +167,7 @@ def test_nothing_is_ever_wider_than_it_will_be(tmp_path: Path, permissions: dict
         assert all(mode & ~modes[-1] & 0o077 == 0 for mode in modes), [oct(mode) for mode in modes]
 
 
+@pytest.mark.contract("P3")
 @_ROOT_ONLY
 def test_no_other_group_may_read_before_the_right_one_may(tmp_path: Path) -> None:
     seen = []
@@ -173,6 +182,7 @@ def test_no_other_group_may_read_before_the_right_one_may(tmp_path: Path) -> Non
     assert (NOBODY, 0o060) in seen
 
 
+@pytest.mark.contract("P5")
 def test_a_group_the_daemon_is_no_member_of_holds_the_folder_and_leaves_no_temporary(theirs: Path) -> None:
     def work() -> str:
         stranger = next(gid for gid in range(1, 100) if gid not in (*os.getgroups(), os.getgid()))
@@ -191,6 +201,7 @@ def test_a_group_the_daemon_is_no_member_of_holds_the_folder_and_leaves_no_tempo
     assert "make the daemon's user a member of it" in told
 
 
+@pytest.mark.contract("P4", "P5")
 def test_an_ordinary_user_publishes_with_an_exact_mode(theirs: Path) -> None:
     def work() -> str:
         folder = attached(theirs, permissions={"mode": "0664", "directory_mode": "0775"})
@@ -201,6 +212,7 @@ def test_an_ordinary_user_publishes_with_an_exact_mode(theirs: Path) -> None:
     assert as_ordinary_user(work) == "664 775"
 
 
+@pytest.mark.contract("P5")
 def test_a_group_that_nobody_knows_holds_the_folder(tmp_path: Path) -> None:
     with pytest.raises(PlaceUnavailable, match="group no-such-group does not exist on this machine"):
         attached(tmp_path, permissions={"group": "no-such-group"})
@@ -308,6 +320,7 @@ def test_a_private_part_that_somebody_else_made_first_is_not_trusted(theirs: Pat
         attached(theirs)
 
 
+@pytest.mark.contract("P5")
 @_ROOT_ONLY
 @pytest.mark.parametrize(
     ("mode", "told"), [(0o755, "drop/.bshm-probe.tmp: Permission denied"), (0o1777, "drop has the sticky bit")]

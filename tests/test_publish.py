@@ -61,7 +61,7 @@ def test_a_results_name_never_shows_incomplete_bytes(tmp_path: Path) -> None:
     assert seen == {_CONTENT}
 
 
-@pytest.mark.contract("D3", "D4")
+@pytest.mark.contract("D3", "D4", "P2")
 def test_publishing_again_changes_nothing_whatever_stands_at_the_name_now(folder: HotFolder, job: Job) -> None:
     """A temporary that is missing was published; its owner may have edited or removed the result since."""
     result = _written(folder, job)
@@ -198,7 +198,7 @@ def test_the_same_name_and_the_same_bytes_again_are_a_new_job_after_the_earlier_
     invariants.check(studio)
 
 
-@pytest.mark.contract("D3")
+@pytest.mark.contract("D3", "P2")
 def test_a_result_that_was_taken_away_is_not_made_again(tmp_path: Path) -> None:
     studio = Studio(tmp_path)
     studio.drop("a.png")

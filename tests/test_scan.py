@@ -42,6 +42,7 @@ def test_ignored_names_are_neither_found_nor_counted(tmp_path: Path) -> None:
     assert scanned(tmp_path) == Scan()
 
 
+@pytest.mark.contract("P10")
 def test_links_and_devices_are_never_photos(tmp_path: Path) -> None:
     outside = tmp_path / "outside"
     touch(outside, "a.jpg")
@@ -56,6 +57,7 @@ def test_links_and_devices_are_never_photos(tmp_path: Path) -> None:
     assert (found.photos, found.others) == (set(), {"": 4})
 
 
+@pytest.mark.contract("P9")
 def test_names_of_any_bytes_are_found(tmp_path: Path) -> None:
     os.close(os.open(os.fsencode(tmp_path) + b"/caf\xe9.jpg", os.O_CREAT))
     assert scanned(tmp_path).photos == {"caf\udce9.jpg"}
@@ -95,6 +97,7 @@ class Forbidding(Disk):
         return super().open_directory(dir_fd, name)
 
 
+@pytest.mark.contract("P5")
 def test_an_unreadable_directory_is_reported_and_the_others_are_scanned(tmp_path: Path) -> None:
     touch(tmp_path, "secret/a.jpg", "gone/b.jpg", "open/c.jpg")
     with_fd = os.open(tmp_path, os.O_RDONLY)

@@ -32,6 +32,7 @@ def test_a_sidecar_says_all_that_is_known() -> None:
     }
 
 
+@pytest.mark.contract("S4")
 @pytest.mark.parametrize("name", ["été.jpg", "two\nlines.jpg", "\x1b[31mred.jpg", "\udcff\udcfe.jpg", '"quoted".jpg'])
 def test_any_name_is_shown_as_one_line_and_kept_to_the_byte(name: str) -> None:
     text = content(a_job(_SETTINGS, name, problem=BROKEN), WALL)
@@ -40,6 +41,7 @@ def test_any_name_is_shown_as_one_line_and_kept_to_the_byte(name: str) -> None:
     assert base64.b64decode(note["name_base64"]) == os.fsencode(name)
 
 
+@pytest.mark.contract("S4")
 def test_a_message_that_names_a_file_which_is_no_text_is_written_all_the_same() -> None:
     problem = Problem("broken", "\udcff.jpg\x1b[2J is broken", "send another")
     text = content(a_job(_SETTINGS, problem=problem), WALL)

@@ -87,6 +87,7 @@ def test_a_relative_path_is_split_into_its_names(relative: str, names: tuple[str
     assert parts(relative) == names
 
 
+@pytest.mark.contract("P7")
 @pytest.mark.parametrize("relative", ["..", "a/../b", "a/..", "/a", ".", "a/./b"])
 def test_what_could_leave_the_root_is_refused(relative: str) -> None:
     with pytest.raises(ValueError, match="not a path below the root"):
