@@ -26,6 +26,11 @@ _WHY_NOT = {
     State.GONE: {"why": "its owner took it back"},
     State.RELEASED: {"why": "it changed after it had settled, or somebody still has it open"},
 }
+_LEFT_BY = {
+    claim.Obstacle.RIGHTS: Left.NOT_WRITABLE,
+    claim.Obstacle.STICKY: Left.STICKY,
+    claim.Obstacle.MOUNT: Left.ELSEWHERE,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +137,7 @@ class FolderCalls:
             with owner.held(self._folder, self._us):
                 job = claim.claim(self._folder, job)
         except claim.TakingForbidden as error:
-            return self._set_aside(offer, job, Left.STICKY if error.sticky else Left.NOT_WRITABLE)
+            return self._set_aside(offer, job, _LEFT_BY[error.obstacle])
         logs.moved(job, **_WHY_NOT.get(job.state, {}))
         if job.state is State.CLAIMED:
             self._journal.record(job)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from bshm_watchd.disk import record
-from bshm_watchd.disk.claim import TakingForbidden, claim, drop_work, original_name, release
+from bshm_watchd.disk.claim import Obstacle, TakingForbidden, claim, drop_work, original_name, release
 from bshm_watchd.disk.folder import HotFolder
 from bshm_watchd.disk.ops import Disk
 from bshm_watchd.jobs import Job, Place, Stamp, State
@@ -241,19 +241,24 @@ def test_a_file_that_is_not_ours_is_never_removed_with_a_work_directory(folder: 
 
 @pytest.mark.contract("P5")
 @pytest.mark.parametrize(
-    ("mode", "sticky", "told"), [(0o755, False, "write and search rights"), (0o1777, True, "chmod -t")]
+    ("mode", "code", "obstacle", "told"),
+    [
+        (0o755, errno.EPERM, Obstacle.RIGHTS, "write and search rights"),
+        (0o1777, errno.EPERM, Obstacle.STICKY, "chmod -t"),
+        (0o755, errno.EXDEV, Obstacle.MOUNT, "lies on another file system"),
+    ],
 )
 def test_a_photo_that_cannot_be_taken_out_of_its_subdirectory_stays_without_a_trace_of_the_claim(
-    tmp_path: Path, mode: int, sticky: bool, told: str
+    tmp_path: Path, mode: int, code: int, obstacle: Obstacle, told: str
 ) -> None:
     def refuse() -> None:
-        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+        raise OSError(code, os.strerror(code))
 
     folder = attached(tmp_path, _Meanwhile(refuse))
     job = dropped(folder, relative_dir="sub")
     (_drop(folder) / "sub").chmod(mode)
     with pytest.raises(TakingForbidden, match=told) as caught:
         claim(folder, job)
-    assert caught.value.sticky is sticky
+    assert caught.value.obstacle is obstacle
     assert (_drop(folder) / "sub" / "a.png").read_bytes() == b"photo"
     assert _works(folder) == []

@@ -19,7 +19,7 @@ from bshm_watchd.journal import Journal
 from tests.support import invariants
 from tests.support.clock import FakeClock
 from tests.support.studio import Studio
-from tests.support.trees import hot_folder
+from tests.support.trees import hot_folder, tmpfs
 
 
 @pytest.fixture
@@ -155,3 +155,13 @@ def test_rights_that_no_mode_shows_are_found_by_trying_and_told_once(
         disk.open = True
         running.run(until=lambda: studio.tree("results") == ["locked/a.png"])
     assert len(_told(caplog, "left in drop")) == 1
+
+
+def test_a_mount_point_in_drop_keeps_its_own_photos_and_no_others(tmp_path: Path) -> None:
+    studio = Studio(tmp_path)
+    with tmpfs(studio.hot / "drop" / "mounted"):
+        studio.drop("a.png")
+        studio.drop("mounted/b.png")
+        assert studio.run() == EXIT_LEFT
+        assert studio.tree("results") == ["a.png"]
+        assert studio.tree("drop") == ["mounted/b.png"]

@@ -11,6 +11,7 @@ import errno
 import itertools
 import os
 import stat
+from enum import Enum
 
 from bshm_watchd import logs
 from bshm_watchd.disk import record
@@ -22,12 +23,18 @@ from bshm_watchd.jobs import Job, Place, Stamp, State, numbered
 _STILL_WRITTEN = (errno.EBUSY, errno.ETXTBSY)  # an SMB client has it open: this is the writer probe of such shares
 
 
-class TakingForbidden(PlaceUnavailable):
-    """Our rights don't take a photo out of its subdirectory of drop/. Nothing was touched; other photos may well do."""
+class Obstacle(Enum):
+    RIGHTS = "rights"
+    STICKY = "sticky"
+    MOUNT = "mount"
 
-    def __init__(self, message: str, *, sticky: bool) -> None:
+
+class TakingForbidden(PlaceUnavailable):
+    """A photo can't be taken out of its subdirectory of drop/. Nothing was touched; other photos may well be."""
+
+    def __init__(self, message: str, obstacle: Obstacle) -> None:
         super().__init__("no_permission", message)
-        self.sticky = sticky
+        self.obstacle = obstacle
 
 
 def original_name(job: Job) -> str:
@@ -75,6 +82,9 @@ def _take(folder: HotFolder, job: Job, work_fd: int, source: Place) -> Job:
             return job.moved(State.RELEASED)
         if error.errno in (errno.EACCES, errno.EPERM):
             raise _missing_right(folder, source) from error
+        if error.errno == errno.EXDEV and _is_below_drop(source):
+            message = f"{folder.settings.path}/{source.directory} lies on another file system than {WORK}/"
+            raise TakingForbidden(message, Obstacle.MOUNT) from error
         raise
     return confirm(folder, job, work_fd)
 
@@ -86,9 +96,14 @@ def _missing_right(folder: HotFolder, source: Place) -> PlaceUnavailable:
         message = f"{where} has the sticky bit, so only a photo's owner may take it out: chmod -t it"
     else:
         message = f"{where}: photos can't be taken out of it; give the daemon's user write and search rights there"
-    if source.directory.startswith(f"{DROP}/"):
-        return TakingForbidden(message, sticky=sticky)
+    if _is_below_drop(source):
+        return TakingForbidden(message, Obstacle.STICKY if sticky else Obstacle.RIGHTS)
     return PlaceUnavailable("no_permission", message)
+
+
+def _is_below_drop(source: Place) -> bool:
+    """drop/ itself has to do: trouble there is the whole folder's."""
+    return source.directory.startswith(f"{DROP}/")
 
 
 def _is_sticky(folder: HotFolder, source: Place) -> bool:

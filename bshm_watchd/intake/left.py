@@ -22,6 +22,7 @@ class Left(Enum):
     WRITTEN_IN_PLACE = "it was written under its own name, and only renamed files are taken (ready: rename)"
     NOT_WRITABLE = "it can't be taken out of its directory: give the daemon's user write and search rights there"
     STICKY = "its directory has the sticky bit, so only a photo's owner may take it out: chmod -t that directory"
+    ELSEWHERE = "its directory is a mount point, and a photo is taken by a rename, which can't leave it: unmount it"
     CLOSED = "the daemon's user may not look into this directory: give it read, write and search rights there"
     TOO_DEEP = f"it lies more than {DEEPEST} directories deep: move it further up"
 
