@@ -102,16 +102,18 @@ def test_a_directory_below_the_root_is_opened(disk: Disk, root: Path, root_fd: i
 
 
 @pytest.mark.contract("P6")
+@pytest.mark.parametrize("where", ["outside", "inside"])
 @pytest.mark.parametrize("component", ["a", "a/b", "a/b/c"])
-def test_a_link_in_any_component_is_an_error(disk: Disk, root: Path, root_fd: int, component: str) -> None:
-    outside = root.parent / "outside" / component
-    (root / component).rename(root / "moved")
-    (root / component).symlink_to(outside)
+def test_a_link_in_any_component_is_an_error(disk: Disk, root: Path, root_fd: int, component: str, where: str) -> None:
+    """Also one that leads to another place below the root: it is not the one that was meant."""
+    outside, moved = root.parent / "outside" / component, root / "moved"
+    (root / component).rename(moved)
+    (root / component).symlink_to(outside if where == "outside" else os.path.relpath(moved, (root / component).parent))
     for opened in (open_below(disk, root_fd, _DEEP), open_or_make(disk, root_fd, _DEEP + "/new", _make)):
         with pytest.raises(OSError) as caught, opened:
             pass
         assert caught.value.errno == errno.ENOTDIR
-    assert not (outside / "new").exists() and not (root.parent / "outside" / _DEEP / "new").exists()
+    assert not list(root.parent.rglob("new"))
 
 
 @pytest.mark.contract("P6")

@@ -170,7 +170,7 @@ MUTANTS = (
         "bshm_watchd/jobs.py",
         "    while len(os.fsencode(text)) > limit_bytes:",
         "    while len(text) > limit_bytes:",
-        "tests/test_names.py::test_every_name_of_any_photo_fits_and_stays_in_its_directory",
+        "tests/test_any_name.py::test_any_name_of_what_is_rejected_stands_in_its_sidecar_to_the_byte",
     ),
     Mutant(
         "P10",
