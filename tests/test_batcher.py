@@ -210,6 +210,7 @@ def outcomes(runtime: ScriptedRuntime, values: list[int]) -> list[object]:
         return [future.exception(10) or int(future.result()[0, 0]) for future in futures]
 
 
+@pytest.mark.contract("L2")
 def test_a_bad_photo_in_a_batch_fails_alone() -> None:
     def picky(pixels: Pixels) -> Alpha | Exception:
         return MattingFailed("not this one") if pixels[0, 0, 0] == BAD else green(pixels)
@@ -221,6 +222,7 @@ def test_a_bad_photo_in_a_batch_fails_alone() -> None:
     assert [len(batch) for batch in runtime.batches] == [1, 3]
 
 
+@pytest.mark.contract("L2")
 def test_a_batch_that_fails_as_a_whole_is_tried_photo_by_photo() -> None:
     def raising(pixels: Pixels) -> Alpha:
         if pixels[0, 0, 0] == BAD:
@@ -275,6 +277,7 @@ def test_closing_fails_those_that_wait_and_finishes_what_runs() -> None:
         batcher.matte(photo(4))
 
 
+@pytest.mark.contract("L2")
 def test_a_caller_that_gives_up_blocks_nobody() -> None:
     class GaveUp(Exception):
         pass

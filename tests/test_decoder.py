@@ -20,8 +20,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from bshm_watchd.errors import RejectedPhoto
-from bshm_watchd.matting.decode_child import Parts
-from bshm_watchd.matting.decoder import ChildDecoder, DecoderClosed, DecoderDied, map_photo
+from bshm_watchd.matting.decoder import ChildDecoder, DecoderClosed, DecoderDied
+from bshm_watchd.matting.room import Parts, map_photo
 from bshm_watchd.metadata import MAX_EXIF_BYTES, MAX_ICC_BYTES, Metadata
 from tests.support.decoders import InProcessDecoder, decode, decode_children, holding
 
@@ -38,6 +38,7 @@ PNG = written("PNG")
 JPEG = written("JPEG")
 
 
+@pytest.mark.contract("S1", "L2")
 def test_a_child_that_crashes_fails_its_photo_only() -> None:
     with ChildDecoder(1, 10_000, 30) as decoder:
         with holding(PNG) as fd, pytest.raises(DecoderDied, match=r"exit status 1: ValueError"):
@@ -45,6 +46,7 @@ def test_a_child_that_crashes_fails_its_photo_only() -> None:
         assert np.array_equal(decode(decoder, PNG).pixels, PICTURE)
 
 
+@pytest.mark.contract("S1", "L2")
 def test_a_decode_that_takes_too_long_is_stopped_and_the_next_one_works() -> None:
     with ChildDecoder(1, 10_000, timeout_seconds=4) as decoder:
         decode(decoder, PNG)
@@ -56,6 +58,7 @@ def test_a_decode_that_takes_too_long_is_stopped_and_the_next_one_works() -> Non
         assert hung not in decode_children()
 
 
+@pytest.mark.contract("S1")
 def test_a_child_that_died_while_idle_costs_no_photo() -> None:
     with ChildDecoder(1, 10_000, 30) as decoder:
         decode(decoder, PNG)
@@ -65,6 +68,7 @@ def test_a_child_that_died_while_idle_costs_no_photo() -> None:
         assert np.array_equal(decode(decoder, PNG).pixels, PICTURE)
 
 
+@pytest.mark.contract("S1")
 def test_children_are_replaced_after_their_share_of_photos() -> None:
     with ChildDecoder(1, 10_000, 30, photos_per_child=2) as decoder:
         seen = []
@@ -88,6 +92,7 @@ def test_a_child_outlives_the_thread_that_needed_it() -> None:
         assert decode_children() == [child]
 
 
+@pytest.mark.contract("S1")
 def test_no_child_and_no_descriptor_is_left_behind() -> None:
     descriptors = len(os.listdir("/proc/self/fd"))
     with ChildDecoder(2, 10_000, 30) as decoder:
@@ -126,6 +131,7 @@ def test_children_do_not_get_the_terminals_interrupt() -> None:
         assert os.getsid(decode_children()[0]) != os.getsid(0)
 
 
+@pytest.mark.contract("S1")
 @pytest.mark.parametrize("stopped", [False, True])
 def test_children_die_with_a_parent_that_is_killed(stopped: bool) -> None:
     program = (
@@ -161,12 +167,14 @@ def ended(pid: int, within_seconds: float) -> bool:
         os.close(pidfd)
 
 
+@pytest.mark.contract("S1")
 @pytest.mark.parametrize(("claimed", "there"), [((10, 10), 299), ((10, 10), 301), ((0, 10), 0), ((200, 200), 120_000)])
 def test_a_child_that_lies_about_the_size_ends_no_daemon(claimed: tuple[int, int], there: int) -> None:
     with shared(bytes(there)) as target, pytest.raises(DecoderDied, match="another size"):
         map_photo(target, *claimed, 10_000, Parts().pack())
 
 
+@pytest.mark.contract("S1")
 @pytest.mark.parametrize(
     "parts",
     [
@@ -182,6 +190,7 @@ def test_a_child_that_lies_about_the_length_of_a_part_ends_no_daemon(parts: Part
         map_photo(target, 10, 10, 10_000, parts.pack())
 
 
+@pytest.mark.contract("S1")
 @pytest.mark.parametrize(
     "parts",
     [
@@ -209,6 +218,7 @@ def test_parts_that_cannot_be_are_not_believed(parts: Parts) -> None:
         map_photo(target, 10, 10, 10_000, parts.pack())
 
 
+@pytest.mark.contract("S1")
 @pytest.mark.parametrize("packed", [b"", b"x", Parts().pack()[:-1], Parts().pack() + b"x"])
 def test_an_answer_of_another_length_is_not_believed(packed: bytes) -> None:
     with shared(bytes(300)) as target, pytest.raises(DecoderDied, match="makes no sense"):
@@ -226,6 +236,7 @@ def test_the_parts_are_told_apart() -> None:
         assert photo.metadata == Metadata(b"profile", b"exif+gps", b"exif", (300, 150), 3)
 
 
+@pytest.mark.contract("S1")
 def test_the_pixels_cannot_be_taken_away_later() -> None:
     with shared(bytes(400)) as target:
         photo = map_photo(target, 10, 10, 10_000, Parts(opacity=100).pack())
@@ -247,6 +258,7 @@ def shared(content: bytes) -> Iterator[int]:
         os.close(target)
 
 
+@pytest.mark.contract("S1")
 @settings(max_examples=150, deadline=None)
 @given(st.sampled_from([PNG, JPEG]), st.lists(st.tuples(st.integers(0, 4000), st.binary(max_size=6)), max_size=8))
 def test_any_damage_gives_a_photo_or_a_reason(content: bytes, damages: list[tuple[int, bytes]]) -> None:

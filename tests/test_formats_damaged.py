@@ -133,6 +133,7 @@ def patched_tiff(tag: int, value: int) -> bytes:
     return content[: entry + 8] + struct.pack("<I", value) + content[entry + 12 :]
 
 
+@pytest.mark.contract("S1", "L3")
 def test_a_picture_of_too_many_pixels_is_refused_by_its_header() -> None:
     assert refusal(patched_tiff(257, 100_000_000)) == "too_large"
     assert refusal(of(COLOURS, "WEBP"), max_pixels=2000) == "too_large"
@@ -151,12 +152,14 @@ def test_a_webp_whose_picture_is_there_but_not_what_follows_it_is_broken() -> No
     assert refusal(riff(whole[12:-100])) == "broken"
 
 
+@pytest.mark.contract("S1", "L3")
 def test_a_profile_that_unpacks_without_end_is_dropped() -> None:
     bomb = chunk(b"iCCP", b"bomb\0\0" + zlib.compress(bytes(200 << 20), 9))
     content = of(COLOURS, "PNG")
     assert decode(InProcessDecoder(), content[:33] + bomb + content[33:]).metadata.icc == b""
 
 
+@pytest.mark.contract("S1")
 def test_pages_that_lead_in_a_circle_are_counted_once() -> None:
     content = bytearray(tiff(np.stack([GREY, GREY]), "minisblack", metadata=None))
     (first,) = struct.unpack_from("<I", content, 4)
@@ -168,6 +171,7 @@ def test_pages_that_lead_in_a_circle_are_counted_once() -> None:
     assert inspected(bytes(content)) is Verdict.COMPLETE
 
 
+@pytest.mark.contract("S1")
 def test_a_tiff_of_endless_pages_comes_to_an_end() -> None:
     pages = b"".join(struct.pack("<HHHIII", 1, 254, 4, 1, 0, 8 + 18 * (number + 1)) for number in range(200_000))
     content = struct.pack("<2sHI", b"II", 42, 8) + pages

@@ -239,6 +239,7 @@ def test_the_cost_grows_with_the_pixels_and_the_dearest_output() -> None:
         ("turned.jpg", "matte.png", 5),
     ],
 )
+@pytest.mark.contract("L3")
 def test_a_photo_of_24_megapixels_takes_no_more_memory_than_its_cost(picture: str, kinds: str, most: float) -> None:
     command = [sys.executable, "-m", "tests.support.peak_memory", picture, kinds]
     measured = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)

@@ -22,6 +22,7 @@ from bshm_watchd.errors import RuntimeBroken
 from bshm_watchd.matting import system_calls
 from bshm_watchd.matting.decode_child import DECODED, READY, REPLY, REQUEST
 from bshm_watchd.matting.decoder import ChildDecoder
+from bshm_watchd.matting.room import new_buffer
 from bshm_watchd.matting.sandbox import Walls, walls
 from tests.support.contracts import Evidence
 from tests.support.decoders import decode, decode_children, holding
@@ -203,10 +204,11 @@ def test_where_a_wall_is_missing_a_child_works_behind_the_others(here: Walls) ->
     program = program.replace("Walls(", "sandbox.Walls(")
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     pixels_fd = os.memfd_create("pixels", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
-    arguments = [str(theirs.fileno()), "10000", "1000000", "10"]
+    buffer_fd = new_buffer(1 << 20)
+    arguments = [str(theirs.fileno()), str(buffer_fd), "10000", "1000000", "10"]
     environment = os.environ | {"OPENBLAS_NUM_THREADS": "1"}
     with ours, holding(PNG) as source_fd, subprocess.Popen(
-        [sys.executable, "-c", program, *arguments], pass_fds=[theirs.fileno()], env=environment
+        [sys.executable, "-c", program, *arguments], pass_fds=[theirs.fileno(), buffer_fd], env=environment
     ):  # fmt: skip
         theirs.close()
         assert ours.recv(100) == READY
@@ -215,6 +217,7 @@ def test_where_a_wall_is_missing_a_child_works_behind_the_others(here: Walls) ->
         ours.close()
     assert os.pread(pixels_fd, PICTURE.size, 0) == PICTURE.tobytes()
     os.close(pixels_fd)
+    os.close(buffer_fd)
 
 
 # So many fences stand around it already that the kernel takes no further one.

@@ -1,11 +1,13 @@
-"""The process that decodes photos, one at a time: `python -m ...decode_child FD MAX_PIXELS MAX_FILE_BYTES SECONDS`.
+"""The process that decodes photos, one at a time.
+
+    python -m bshm_watchd.matting.decode_child FD BUFFER_FD MAX_PIXELS MAX_FILE_BYTES SECONDS
 
 Protocol, packets on the SEQPACKET socket FD: first READY from the child, once it has loaded its codecs and given up its
 rights (see `sandbox`); then one each way for each photo (see `REQUEST` and `REPLY`):
 
     parent -> child   size of the original in bytes, with two descriptors: the original (read), an empty memfd (write)
-    child -> parent   status, height, width; status 0: the memfd now holds one part behind the other, as `Parts` says;
-                      else an index of REASONS, then a short detail text
+    child -> parent   status, height, width; status 0: the buffer or the memfd (see `room`) now holds one part behind
+                      the other, as `Parts` says; else an index of REASONS, then a short detail text
 
 The child trusts nothing it reads and the parent trusts nothing the child says. The end of the socket ends the child.
 """
@@ -21,13 +23,12 @@ import socket
 import struct
 import sys
 import warnings
-from dataclasses import astuple, dataclass
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import TYPE_CHECKING
 
+from bshm_watchd.matting.room import Room
 from bshm_watchd.matting.sandbox import EXIT_UNCONFINED, Allowance, CannotConfine, Walls, confine, walls
 
 if TYPE_CHECKING:
-    from bshm_watchd.matting.decoding import Decoded
     from bshm_watchd.matting.photo import Pixels
 
 REQUEST = struct.Struct("<Q")
@@ -40,40 +41,17 @@ READY = b"ready"
 _PR_SET_PDEATHSIG = 1
 
 
-@dataclass(frozen=True, slots=True)
-class Parts:
-    """How long each part in the memfd is, in their order: height x width x 3 bytes of upright RGB, then `opacity`
-    (height x width bytes, or none), then the metadata's blocks. Both resolutions are 0 where there is none.
-    """
-
-    opacity: int = 0
-    icc: int = 0
-    exif: int = 0
-    exif_without_gps: int = 0
-    pages: int = 1
-    across_dpi: float = 0
-    down_dpi: float = 0
-
-    LAYOUT: ClassVar = struct.Struct("<QIIIIdd")
-
-    def pack(self) -> bytes:
-        return self.LAYOUT.pack(*astuple(self))
-
-    @classmethod
-    def unpack(cls, packed: bytes) -> Self:
-        """Raises `struct.error` on another length than `pack` gives."""
-        return cls(*cls.LAYOUT.unpack(packed))
-
-
 def main(arguments: list[str], here: Walls) -> None:
-    fd, max_pixels, max_file_bytes, seconds = (*map(int, arguments[:3]), math.ceil(float(arguments[3])))
+    fd, buffer_fd, max_pixels, max_file_bytes = map(int, arguments[:4])
+    seconds = math.ceil(float(arguments[4]))
     _die_with_the_parent()
+    buffer = mmap.mmap(buffer_fd, os.fstat(buffer_fd).st_size)
     with socket.socket(fileno=fd) as parent:
         _load_codecs(max_pixels)
         # Here the child gives up its rights: everything it needs is loaded, and nothing foreign has been read yet.
         allowance = _confined(fd, max_pixels, max_file_bytes, seconds, here)
         parent.send(READY)
-        while _serve(parent, max_pixels, allowance):
+        while _serve(parent, buffer, max_pixels, allowance):
             pass
 
 
@@ -85,7 +63,7 @@ def _confined(fd: int, max_pixels: int, max_file_bytes: int, seconds: int, here:
         sys.exit(EXIT_UNCONFINED)
 
 
-def _serve(parent: socket.socket, max_pixels: int, allowance: Allowance) -> bool:
+def _serve(parent: socket.socket, buffer: mmap.mmap, max_pixels: int, allowance: Allowance) -> bool:
     """Answer one request; False when the parent has closed the socket."""
     packet, descriptors, _, _ = socket.recv_fds(parent, REQUEST.size, 2)
     if not packet:
@@ -96,7 +74,7 @@ def _serve(parent: socket.socket, max_pixels: int, allowance: Allowance) -> bool
     (size_bytes,) = REQUEST.unpack(packet)
     allowance.begin(size_bytes)
     try:
-        reply = _decode(source_fd, target_fd, size_bytes, max_pixels, allowance)
+        reply = _decode(source_fd, Room(buffer, target_fd), size_bytes, max_pixels, allowance)
     except MemoryError:
         sys.exit("the picture takes more memory than one of its size may")
     finally:
@@ -107,15 +85,12 @@ def _serve(parent: socket.socket, max_pixels: int, allowance: Allowance) -> bool
     return True
 
 
-def _decode(source_fd: int, target_fd: int, size_bytes: int, max_pixels: int, allowance: Allowance) -> bytes:
+def _decode(source_fd: int, room: Room, size_bytes: int, max_pixels: int, allowance: Allowance) -> bytes:
     from bshm_watchd.matting.decoding import Refused, decode_picture
 
-    size: list[int] = []
-
     def allocate(height: int, width: int) -> Pixels:
-        size[:] = (height, width)
         allowance.picture(height * width, size_bytes)
-        return _shared_pixels(target_fd, height, width)
+        return room.pixels(height, width)
 
     try:
         if size_bytes == 0:
@@ -124,8 +99,7 @@ def _decode(source_fd: int, target_fd: int, size_bytes: int, max_pixels: int, al
     except Refused as refused:
         status = REASONS.index(refused.reason)
         return REPLY.pack(status, refused.height, refused.width) + refused.detail.encode(errors="replace")
-    parts = _append(target_fd, math.prod(size) * 3, decoded)
-    return REPLY.pack(DECODED, *size) + parts.pack()
+    return REPLY.pack(DECODED, *room.size) + room.append(decoded).pack()
 
 
 def _content(source_fd: int, size_bytes: int) -> memoryview:
@@ -133,42 +107,6 @@ def _content(source_fd: int, size_bytes: int) -> memoryview:
     if not os.pread(source_fd, 1, size_bytes - 1):
         raise ValueError("the file is shorter than it is said to be")
     return memoryview(mmap.mmap(source_fd, size_bytes, prot=mmap.PROT_READ))
-
-
-def _append(target_fd: int, offset: int, decoded: Decoded) -> Parts:
-    """Write what there is besides the pixels behind them."""
-    metadata = decoded.metadata
-    opacity = b"" if decoded.opacity is None else decoded.opacity.data
-    across_dpi, down_dpi = metadata.dpi or (0, 0)
-    parts = Parts(
-        math.prod(decoded.opacity.shape) if decoded.opacity is not None else 0,
-        len(metadata.icc),
-        len(metadata.exif),
-        len(metadata.exif_without_gps),
-        metadata.pages,
-        across_dpi,
-        down_dpi,
-    )
-    for part in (opacity, metadata.icc, metadata.exif, metadata.exif_without_gps):
-        offset = _write(target_fd, memoryview(part).cast("B"), offset)
-    return parts
-
-
-def _write(target_fd: int, block: memoryview, offset: int) -> int:
-    """The offset behind it."""
-    while block:
-        written = os.pwrite(target_fd, block, offset)
-        block, offset = block[written:], offset + written
-    return offset
-
-
-def _shared_pixels(target_fd: int, height: int, width: int) -> Pixels:
-    import numpy as np
-
-    size_bytes = height * width * 3
-    os.ftruncate(target_fd, size_bytes)
-    shared = mmap.mmap(target_fd, size_bytes)
-    return np.frombuffer(shared, np.uint8).reshape(height, width, 3)
 
 
 def _load_codecs(max_pixels: int) -> None:

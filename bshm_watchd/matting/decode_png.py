@@ -32,6 +32,9 @@ _INCHES_A_METRE = 1 / 0.0254
 _MAX_CHUNKS = 500_000
 _MAX_SIDE = 1_000_000  # of libpng, whatever OpenCV allows
 _OF_ANIMATION = frozenset({b"acTL", b"fcTL", b"fdAT"})
+# libpng unpacks each, 8 MB of it at most, whoever asks for it: a thousand are half a minute.
+_PACKED_WORDS = frozenset({b"zTXt", b"iTXt", b"iCCP"})
+_MAX_PACKED_WORDS = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +76,10 @@ class PngPicture:
 def read_png(content: memoryview) -> PngPicture:
     """Walks all chunks: a wrong check sum or a missing IEND is a damaged file, whatever the codec would make of it."""
     chunks: dict[bytes, memoryview] = {}
+    packed_words = 0
     for kind, chunk in _chunks(content):
         chunks.setdefault(kind, chunk[8:-4])
+        packed_words += kind in _PACKED_WORDS
     if b"IHDR" not in chunks or b"IEND" not in chunks or len(chunks[b"IHDR"]) != 13:
         raise Refused("broken", "the PNG ends before its end")
     width, height, bits, colour = struct.unpack_from(">IIBB", chunks[b"IHDR"])
@@ -89,13 +94,18 @@ def read_png(content: memoryview) -> PngPicture:
         _dpi(chunks) or exif.dpi,
         pages=_frames(chunks),
     )
-    still = content if _OF_ANIMATION.isdisjoint(chunks) else _still(content)
-    return PngPicture(still, header, bits, _transparent(chunks) if colour == 0 else None)
+    plain = _OF_ANIMATION.isdisjoint(chunks) and packed_words <= _MAX_PACKED_WORDS
+    return PngPicture(
+        content if plain else _still(content), header, bits, _transparent(chunks) if colour == 0 else None
+    )
 
 
 def _still(content: memoryview) -> memoryview:
-    """Without its animation, which OpenCV would play: a damaged one costs the picture, any a multiple of the memory."""
-    kept = (chunk for kind, chunk in _chunks(content) if kind not in _OF_ANIMATION)
+    """Without its animation, which OpenCV would play: a damaged one costs the picture, any a multiple of the memory.
+
+    And without the words that a decoder would unpack for nobody.
+    """
+    kept = (chunk for kind, chunk in _chunks(content) if kind not in _OF_ANIMATION | _PACKED_WORDS)
     return memoryview(b"".join((MAGIC, *kept)))
 
 

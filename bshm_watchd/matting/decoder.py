@@ -3,32 +3,29 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
-import itertools
 import mmap
 import os
 import queue
 import signal
 import socket
-import struct
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Protocol, Self
 
-from bshm_watchd.errors import ProgramEnding, RejectedPhoto, RuntimeBroken, WatchdError
-from bshm_watchd.matting.decode_child import DECODED, PACKET_BYTES, READY, REASONS, REPLY, REQUEST, Parts
+from bshm_watchd.errors import ProgramEnding, RejectedPhoto, RuntimeBroken
+from bshm_watchd.matting.decode_child import DECODED, PACKET_BYTES, READY, REASONS, REPLY, REQUEST
 from bshm_watchd.matting.photo import Photo
+from bshm_watchd.matting.room import DecoderDied, new_buffer, photo_in
 from bshm_watchd.matting.sandbox import EXIT_UNCONFINED
-from bshm_watchd.metadata import MAX_EXIF_BYTES, MAX_ICC_BYTES, Metadata
 
 _PHOTOS_PER_CHILD = 500
 _MAX_FILE_BYTES = 1 << 30
 _START_SECONDS = 60.0
-_SEALS = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW
+# Kept between photos, by all children together: two of them keep a photo of 24 megapixels each.
+_BUFFERS_BYTES, _LEAST_BUFFER_BYTES = 256 << 20, 16 << 20
 _LAST_WORDS_BYTES = 2000
-_MAX_DPI = 100_000
 # What a child's interpreter needs to be found and to run as the parent's; all else is none of its business.
 _KEPT_VARIABLES = ("PATH", "LD_LIBRARY_PATH", "LANG", "LC_ALL", "LC_CTYPE", "PYTHONHOME", "PYTHONPATH", "PYTHONUTF8")
 # Walls stand around one thread: no library may start others.
@@ -49,10 +46,6 @@ class Decoder(Protocol):
         ...
 
 
-class DecoderDied(WatchdError):
-    """The decoding process died or overran its time on this photo. Other photos are not touched."""
-
-
 class DecoderClosed(ProgramEnding):
     """The decoder is closing: the photo was not decoded and is not to blame."""
 
@@ -61,14 +54,16 @@ class ChildDecoder:
     """At most `children` decodes at a time, each in its own process; use as a context manager.
 
     A child is replaced after `photos_per_child` photos, when it dies, and when it takes longer than
-    `timeout_seconds`. Idle children sleep in the kernel. Each is confined before it sees a photo (see `sandbox`).
+    `timeout_seconds`. Idle children sleep in the kernel. Each is confined before it sees a photo (see `sandbox`), and
+    keeps `buffer_bytes` for photos that fit into them (see `room`); by default some 256 MiB are shared out.
     """
 
     def __init__(
         self, children: int, max_pixels: int, timeout_seconds: float, photos_per_child: int = _PHOTOS_PER_CHILD,
-        max_file_bytes: int = _MAX_FILE_BYTES,
+        max_file_bytes: int = _MAX_FILE_BYTES, buffer_bytes: int | None = None,
     ) -> None:  # fmt: skip
         self._children = children
+        self._buffer_bytes = buffer_bytes or max(_LEAST_BUFFER_BYTES, _BUFFERS_BYTES // children)
         self._max_pixels = max_pixels
         self._max_file_bytes = max_file_bytes
         self._timeout_seconds = timeout_seconds
@@ -120,7 +115,7 @@ class ChildDecoder:
         target_fd = os.memfd_create("bshm-watchd-pixels", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
         try:
             reply = child.ask(source_fd, size_bytes, target_fd, self._timeout_seconds)
-            return self._photo(reply, target_fd)
+            return self._photo(child, reply, target_fd)
         finally:
             os.close(target_fd)
 
@@ -146,18 +141,18 @@ class ChildDecoder:
         """In a thread that lives as long as the decoder: the kernel kills a child with the *thread* that made it."""
         try:
             limits = (self._max_pixels, self._max_file_bytes, self._timeout_seconds)
-            return self._spawner.submit(_start_child, *limits).result()
+            return self._spawner.submit(_start_child, self._buffer_bytes, *limits).result()
         except RuntimeError as error:
             raise DecoderClosed("the decoder is closing") from error
 
-    def _photo(self, reply: bytes, target_fd: int) -> Photo:
+    def _photo(self, child: _Child, reply: bytes, target_fd: int) -> Photo:
         if len(reply) < REPLY.size or reply[0] >= len(REASONS):
             raise DecoderDied("the decoding process gave an answer that makes no sense")
         status, height, width = REPLY.unpack_from(reply)
         if status != DECODED:
             detail = "".join(c for c in reply[REPLY.size :].decode(errors="replace") if c.isprintable())
             raise rejection(REASONS[status], height, width, self._max_pixels, detail)
-        return map_photo(target_fd, height, width, self._max_pixels, reply[REPLY.size :])
+        return photo_in(child.buffer, target_fd, height, width, self._max_pixels, reply[REPLY.size :])
 
 
 def rejection(reason: str, height: int, width: int, max_pixels: int, detail: str) -> RejectedPhoto:
@@ -190,48 +185,6 @@ _REJECTIONS = {
 }
 
 
-def map_photo(target_fd: int, height: int, width: int, max_pixels: int, packed_parts: bytes) -> Photo:
-    """Map what the child wrote, without a copy; it is unmapped when the last array on it dies.
-
-    Sealed first and measured then: a child that lies about the size, or shrinks the file later, would otherwise
-    end this process with SIGBUS at a pixel that does not exist.
-    """
-    import numpy as np
-
-    parts = _believed(packed_parts, height, width)
-    pixel_bytes = height * width * 3
-    lengths = (parts.opacity, parts.icc, parts.exif, parts.exif_without_gps)
-    fcntl.fcntl(target_fd, fcntl.F_ADD_SEALS, _SEALS)
-    if not 0 < height * width <= max_pixels or os.fstat(target_fd).st_size != pixel_bytes + sum(lengths):
-        raise DecoderDied("the decoding process gave another size than it said")
-    flags = mmap.MAP_SHARED | mmap.MAP_POPULATE
-    shared = memoryview(mmap.mmap(target_fd, pixel_bytes + sum(lengths), flags=flags, prot=mmap.PROT_READ))
-    pixels = np.frombuffer(shared[:pixel_bytes], np.uint8).reshape(height, width, 3)
-    ends = [pixel_bytes + sum(lengths[:count]) for count in range(len(lengths) + 1)]
-    opacity, *blocks = (shared[begin:end] for begin, end in itertools.pairwise(ends))
-    metadata = _metadata(parts, *map(bytes, blocks))
-    return Photo(pixels, np.frombuffer(opacity, np.uint8).reshape(height, width) if opacity else None, metadata)
-
-
-def _believed(packed: bytes, height: int, width: int) -> Parts:
-    """The parts as the child says they are, where that can be. Raises `DecoderDied`."""
-    try:
-        parts = Parts.unpack(packed)
-    except struct.error as error:
-        raise DecoderDied("the decoding process gave an answer that makes no sense") from error
-    bounded = parts.icc <= MAX_ICC_BYTES and max(parts.exif, parts.exif_without_gps) <= MAX_EXIF_BYTES
-    resolutions = parts.across_dpi, parts.down_dpi
-    device = resolutions == (0, 0) or all(1 <= dpi <= _MAX_DPI for dpi in resolutions)  # no NaN passes this
-    if not bounded or not device or not parts.pages or parts.opacity not in (0, height * width):
-        raise DecoderDied("the decoding process gave an answer that makes no sense")
-    return parts
-
-
-def _metadata(parts: Parts, icc: bytes, exif: bytes, exif_without_gps: bytes) -> Metadata:
-    dpi = (parts.across_dpi, parts.down_dpi) if parts.across_dpi else None
-    return Metadata(icc, exif, exif_without_gps, dpi, parts.pages)
-
-
 @dataclass(slots=True)
 class _Slot:
     child: _Child | None
@@ -244,6 +197,7 @@ class _Child:
     process: subprocess.Popen[bytes]
     socket: socket.socket
     stderr_fd: int
+    buffer: mmap.mmap
     photos: int = field(default=0)
     ready: bool = field(default=False)
 
@@ -301,31 +255,34 @@ class _Child:
         self.process.kill()
         self.process.wait()
         self.socket.close()
+        self.buffer.close()
         os.close(self.stderr_fd)
 
 
-def _start_child(max_pixels: int, max_file_bytes: int, timeout_seconds: float) -> _Child:
+def _start_child(buffer_bytes: int, max_pixels: int, max_file_bytes: int, timeout_seconds: float) -> _Child:
     """Returns at once; the child loads its codecs while the parent goes on, and answers when it is ready."""
-    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    # What the codecs print goes to memory: it names no photo, and standard error belongs to the daemon's own lines.
-    stderr_fd = os.memfd_create("bshm-watchd-decoder-stderr", os.MFD_CLOEXEC)
-    arguments = map(str, (theirs.fileno(), max_pixels, max_file_bytes, timeout_seconds))
-    kept = {name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ}
-    try:
+    with contextlib.ExitStack() as theirs, contextlib.ExitStack() as ours:
+        our_socket, their_socket = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        ours.enter_context(our_socket)
+        theirs.enter_context(their_socket)
+        # What the codecs print goes to memory: it names no photo, and standard error belongs to the daemon's own lines.
+        stderr_fd = os.memfd_create("bshm-watchd-decoder-stderr", os.MFD_CLOEXEC)
+        ours.callback(os.close, stderr_fd)
+        buffer_fd = new_buffer(buffer_bytes)
+        theirs.callback(os.close, buffer_fd)
+        buffer = ours.enter_context(mmap.mmap(buffer_fd, buffer_bytes, prot=mmap.PROT_READ))
+        passed = [their_socket.fileno(), buffer_fd]
+        arguments = map(str, (*passed, max_pixels, max_file_bytes, timeout_seconds))
+        kept = {name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ}
         process = subprocess.Popen(
             [sys.executable, "-P", "-m", "bshm_watchd.matting.decode_child", *arguments],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=stderr_fd,
-            pass_fds=[theirs.fileno()],
+            pass_fds=passed,
             start_new_session=True,
             cwd="/",
             env=kept | _ONE_THREAD,
         )
-    except OSError:
-        ours.close()
-        os.close(stderr_fd)
-        raise
-    finally:
-        theirs.close()
-    return _Child(process, ours, stderr_fd)
+        ours.pop_all()
+        return _Child(process, our_socket, stderr_fd, buffer)

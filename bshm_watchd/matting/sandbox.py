@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bshm_watchd.matting import landlock, system_calls
-from bshm_watchd.metadata import MAX_EXIF_BYTES, MAX_ICC_BYTES
+from bshm_watchd.matting.room import BYTES_A_PIXEL, MAX_METADATA_BYTES
 
 EXIT_UNCONFINED = 71
 
@@ -26,11 +26,9 @@ _ALL_DESCRIPTORS = 1 << 20
 
 # Measured: a picture takes 22 bytes of address space a pixel at most (16-bit RGBA, turned: stored, brought to 8 bits,
 # turned, opacity) and its file is there three times at most (mapped, copied without its animation, in the codec).
-_BYTES_A_PIXEL = 24
+_DECODING_BYTES_A_PIXEL = 24
 _FILE_COPIES = 3
 _BYTES_ANYWAY = 160 << 20  # tables, profiles, a tile of four megapixels, what the allocator keeps of earlier photos
-_OUTPUT_BYTES_A_PIXEL = 4
-_METADATA_BYTES = MAX_ICC_BYTES + 2 * MAX_EXIF_BYTES
 
 
 class CannotConfine(Exception):
@@ -80,7 +78,7 @@ class Allowance:
 
 def decoding_bytes(pixels: int, size_bytes: int) -> int:
     """Address space that decoding one picture may take, the file and what comes of it counted."""
-    return _BYTES_ANYWAY + pixels * _BYTES_A_PIXEL + size_bytes * _FILE_COPIES
+    return _BYTES_ANYWAY + pixels * _DECODING_BYTES_A_PIXEL + size_bytes * _FILE_COPIES
 
 
 def confine(socket_fd: int, max_pixels: int, max_file_bytes: int, seconds: int, here: Walls) -> Allowance:
@@ -101,6 +99,7 @@ def confine(socket_fd: int, max_pixels: int, max_file_bytes: int, seconds: int, 
 
 
 def _close_all_but(socket_fd: int) -> None:
+    """Maps stay; each of Python's holds a copy of its descriptor, which is closed here, too."""
     os.closerange(3, socket_fd)
     os.closerange(socket_fd + 1, _ALL_DESCRIPTORS)
 
@@ -122,7 +121,7 @@ def _own_bytes() -> int:
 
 def _limit(memory_bytes: int, max_pixels: int) -> None:
     """Hard limits. Memory files are no part of a process's address space: the one it writes is bounded as a file."""
-    written = max_pixels * _OUTPUT_BYTES_A_PIXEL + _METADATA_BYTES
+    written = max_pixels * BYTES_A_PIXEL + MAX_METADATA_BYTES
     for kind, limit in (
         (resource.RLIMIT_AS, memory_bytes),
         (resource.RLIMIT_FSIZE, written),

@@ -18,18 +18,21 @@ from bshm_watchd.matting.decoder import ChildDecoder, Decoder
 from tests.support.decoders import InProcessDecoder, decode
 from tests.support.icc import SRGB
 
+pytestmark = pytest.mark.contract("S1")
+
 MAX_PIXELS = 200_000
 RNG = np.random.default_rng(7)
 COLOURS = cv2.resize(RNG.integers(0, 256, (8, 6, 3), np.uint8), (43, 61), interpolation=cv2.INTER_CUBIC)
 GREY = COLOURS[:, :, 0].copy()
 
 
-@pytest.fixture(scope="module", params=["children", "in_process"])
+@pytest.fixture(scope="module", params=["children", "children_without_buffer", "in_process"])
 def decoder(request: pytest.FixtureRequest) -> Iterator[Decoder]:
     if request.param == "in_process":
         yield InProcessDecoder(MAX_PIXELS)
         return
-    with ChildDecoder(children=2, max_pixels=MAX_PIXELS, timeout_seconds=30) as children:
+    buffer_bytes = None if request.param == "children" else 4096
+    with ChildDecoder(2, MAX_PIXELS, timeout_seconds=30, buffer_bytes=buffer_bytes) as children:
         yield children
 
 

@@ -1,7 +1,7 @@
 """Damaged photos through the whole way that foreign bytes go: `python -m tests.fuzz [--inputs N] [--first N]`.
 
-Prints the counts; exit 1 where an input had another outcome than a photo or one of the documented reasons, within its
-time and memory. `--write N` writes that input to standard output instead.
+Prints the counts so far after each ten thousand; exit 1 where an input had another outcome than a photo or one of the
+documented reasons, within its time and memory. `--write N` writes that input to standard output instead.
 """
 
 from __future__ import annotations
@@ -9,9 +9,11 @@ from __future__ import annotations
 import argparse
 import sys
 
-from tests.fuzz.fuzzing import ALLOWED_BYTES, fuzz
+from tests.fuzz.fuzzing import ALLOWED_BYTES, Course, fuzz
 from tests.fuzz.mutations import damaged
 from tests.fuzz.photos import PHOTOS
+
+_INPUTS_A_LINE = 10_000
 
 
 def main() -> int:
@@ -23,8 +25,10 @@ def main() -> int:
     if arguments.write is not None:
         sys.stdout.buffer.write(damaged(arguments.write, PHOTOS))
         return 0
-    course = fuzz(range(arguments.first, arguments.first + arguments.inputs), PHOTOS)
-    print(course)
+    end, course = arguments.first + arguments.inputs, Course()
+    for first in range(arguments.first, end, _INPUTS_A_LINE):
+        course += fuzz(range(first, min(end, first + _INPUTS_A_LINE)), PHOTOS)
+        print(f"{course}\n", flush=True)
     for number, violation in course.violations:
         print(f"input {number}: {violation}")
     return 1 if course.violations or course.peak_bytes > ALLOWED_BYTES else 0

@@ -37,6 +37,18 @@ class Course:
     slowest_seconds: float = 0
     seconds: float = 0
 
+    def __add__(self, more: Course) -> Course:
+        return Course(
+            self.inputs + more.inputs,
+            self.photos + more.photos,
+            self.refused + more.refused,
+            self.verdicts + more.verdicts,
+            self.violations + more.violations,
+            max(self.peak_bytes, more.peak_bytes),
+            max(self.slowest_seconds, more.slowest_seconds),
+            self.seconds + more.seconds,
+        )
+
     def __str__(self) -> str:
         reasons = ", ".join(f"{count:,} {reason}" for reason, count in sorted(self.refused.items()))
         verdicts = ", ".join(f"{count:,} {verdict}" for verdict, count in sorted(self.verdicts.items()))
@@ -111,8 +123,13 @@ class _Inspecting:
 
 
 def peak_bytes(pid: int) -> int:
+    return in_use(pid, "VmHWM")
+
+
+def in_use(pid: int, line: str) -> int:
+    """Bytes, of a line of the kernel's about a process."""
     fields = dict(row.split(":", 1) for row in Path(f"/proc/{pid}/status").read_text().splitlines())
-    return int(fields["VmHWM"].split()[0]) * 1024
+    return int(fields[line].split()[0]) * 1024
 
 
 ALLOWED_BYTES = decoding_bytes(MAX_PIXELS, 1 << 20) + (100 << 20)  # the interpreter and its codecs
