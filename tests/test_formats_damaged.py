@@ -13,8 +13,9 @@ from PIL import Image
 
 from bshm_watchd.errors import RejectedPhoto
 from bshm_watchd.intake.complete import Verdict, inspect
+from bshm_watchd.matting.decode_png import read_png
 from tests.support.decoders import InProcessDecoder, decode
-from tests.support.encoded import COLOURS, DEEP, GREY, of, tiff, written
+from tests.support.encoded import COLOURS, DEEP, GREY, of, tiff, with_chunks, written
 from tests.support.pictures import chunk
 from tests.test_formats_in import TABLE
 
@@ -178,3 +179,12 @@ def test_a_tiff_of_endless_pages_comes_to_an_end() -> None:
     with contextlib.suppress(RejectedPhoto):
         decode(InProcessDecoder(), content)
     assert inspected(content) is Verdict.INCOMPLETE
+
+
+@pytest.mark.contract("S1")
+def test_words_that_a_decoder_would_unpack_for_nobody_are_not_shown_to_it() -> None:
+    words = chunk(b"zTXt", b"b\0\0" + zlib.compress(b"words"))
+    plain, wordy = with_chunks(of(COLOURS, "PNG"), *[words] * 16), with_chunks(of(COLOURS, "PNG"), *[words] * 17)
+    assert bytes(read_png(memoryview(plain)).content) == plain
+    assert bytes(read_png(memoryview(wordy)).content) == of(COLOURS, "PNG")
+    assert np.array_equal(decode(InProcessDecoder(), wordy).pixels, COLOURS)

@@ -267,9 +267,18 @@ def test_the_filter_knows_the_numbers_of_the_kernels_headers(machine: str) -> No
     ],
 )
 def test_check_and_doctor_tell_which_walls_there_are(here: Walls, level: str, told: str) -> None:
-    finding = decoding(here)
+    finding = decoding(here, lambda: None)
     assert finding.level == level
     assert told in finding.message
+
+
+def test_check_and_doctor_say_where_photos_cannot_be_decoded_safely() -> None:
+    def refusing() -> None:
+        raise RuntimeBroken("photos can't be decoded safely on this machine")
+
+    assert decoding(HERE).level in ("ok", "note")
+    finding = decoding(HERE, refusing)
+    assert (finding.level, "safely" in finding.message) == ("problem", True)
 
 
 @needs_filter

@@ -9,7 +9,7 @@ import pwd
 import shutil
 import stat
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from bshm_watchd.delivery.background import BackgroundFiles
 from bshm_watchd.disk.durable import create_record
 from bshm_watchd.disk.folder import HotFolder
 from bshm_watchd.disk.ops import Disk
-from bshm_watchd.errors import ConfigError, WatchdError, place_error
+from bshm_watchd.errors import ConfigError, RejectedPhoto, WatchdError, place_error
 from bshm_watchd.intake.file_systems import file_system
 from bshm_watchd.jobs import Place, Plan
 from bshm_watchd.matting.bundle import find_bundle
@@ -33,6 +33,7 @@ from bshm_watchd.output_settings import OutputSettings
 from bshm_watchd.reconfigure import largest_photo_mib, limits_problems
 
 _MIB = 1 << 20
+_CHILD_SECONDS = 30
 _PROBE, _PROBE_TEMPORARY = ".bshm-check.part", ".bshm-check-0.part"
 
 
@@ -91,9 +92,23 @@ def state_dir(settings: Settings) -> Iterator[Finding]:
         yield ok(subject, f"{path}, writable, {free // _MIB} MiB free")
 
 
-def decoding(found: Walls) -> Finding:
+def _start_a_child() -> None:
+    """Raises whatever a decode child that serves nobody makes of it."""
+    empty_fd = os.memfd_create("bshm-watchd-empty", os.MFD_CLOEXEC)
+    try:
+        with ChildDecoder(1, 1, _CHILD_SECONDS) as decoder, contextlib.suppress(RejectedPhoto):
+            decoder.decode(empty_fd, 0)
+    finally:
+        os.close(empty_fd)
+
+
+def decoding(found: Walls, start: Callable[[], None] = _start_a_child) -> Finding:
     """What keeps a picture in that takes over its codec."""
     told = f"photos are decoded in processes of their own, behind {found}"
+    try:
+        start()
+    except (WatchdError, OSError) as error:
+        return problem("decoding", str(error))
     return ok("decoding", told) if found.whole else note("decoding", told)
 
 
