@@ -20,13 +20,13 @@ _NAME_TAKEN = (errno.EEXIST, errno.ENOTEMPTY)
 def write_record(disk: Disk, dir_fd: int, name: str, content: bytes) -> None:
     """Replace one of our own records: temporary, fsync, rename, fsync of the directory."""
     temporary = f".{name}.tmp"
-    fd = _create_anew(disk, dir_fd, temporary)
+    inode = _write_anew(disk, dir_fd, temporary, content)
     try:
-        disk.write(fd, content)
-        disk.fsync(fd)  # before the rename: else a power cut leaves a name without bytes
-    finally:
-        os.close(fd)
-    disk.replace(dir_fd, temporary, dir_fd, name)
+        disk.replace(dir_fd, temporary, dir_fd, name)
+    except FileNotFoundError:
+        # A server that is asked again, because its first answer got lost, says so of a rename that it has done.
+        if disk.lstat(dir_fd, name).st_ino != inode:
+            raise
     disk.fsync(dir_fd)
 
 
@@ -35,20 +35,37 @@ def create_record(disk: Disk, dir_fd: int, name: str, content: bytes, temporary:
 
     It is private (0600) unless a `rule` says who else may read it.
     """
-    fd = _create_anew(disk, dir_fd, temporary, _PRIVATE_MODE if rule is None else rule.born)
-    try:
-        disk.write(fd, content)
-        if rule is not None:
-            permissions.apply(disk, fd, rule)
-        disk.fsync(fd)
-    finally:
-        os.close(fd)
+    _write_anew(disk, dir_fd, temporary, content, rule)
     try:
         give_name(disk, dir_fd, temporary, name)
     except FileExistsError:
         disk.unlink(dir_fd, temporary)
         raise
     disk.fsync(dir_fd)
+
+
+def _write_anew(disk: Disk, dir_fd: int, name: str, content: bytes, rule: Rule | None = None) -> int:
+    """A whole file, synced before it is renamed: else a power cut leaves a name without bytes. Returns its inode."""
+    fd = create_anew(disk, dir_fd, name, _PRIVATE_MODE if rule is None else rule.born)
+    try:
+        disk.write(fd, content)
+        if rule is not None:
+            permissions.apply(disk, fd, rule)
+        disk.fsync(fd)
+        return os.fstat(fd).st_ino
+    finally:
+        os.close(fd)
+
+
+def create_anew(disk: Disk, dir_fd: int, name: str, mode: int = _PRIVATE_MODE) -> int:
+    """A new, empty temporary; whatever an earlier try left at its name, which is nobody else's, goes."""
+    with contextlib.suppress(FileNotFoundError):
+        disk.unlink(dir_fd, name)
+    try:
+        return disk.create(dir_fd, name, mode)
+    except FileExistsError:  # a server that is asked again, because its first answer got lost, says so of our own
+        disk.unlink(dir_fd, name)
+        return disk.create(dir_fd, name, mode)
 
 
 def read_record(disk: Disk, dir_fd: int, name: str, limit_bytes: int = 1 << 20) -> bytes:
@@ -129,8 +146,8 @@ def _name_directory(disk: Disk, parent_fd: int, temporary: str, name: str) -> No
 def give_name(disk: Disk, dir_fd: int, temporary: str, name: str) -> None:
     """Give a temporary of ours its name without replacing anything; `FileExistsError` when it is taken.
 
-    Where rename can't refuse to replace, link + unlink does the same; an existing name that *is* the temporary
-    (same inode) means that an earlier try got as far as the link.
+    Where rename can't refuse to replace, link + unlink does the same; a name that *is* the temporary (same inode) means
+    that this or an earlier try got as far as the link, whatever a share's server says.
     """
     try:
         disk.rename(dir_fd, temporary, dir_fd, name)
@@ -140,10 +157,17 @@ def give_name(disk: Disk, dir_fd: int, temporary: str, name: str) -> None:
             raise
     try:
         disk.link(dir_fd, temporary, dir_fd, name)
-    except FileExistsError:
-        if disk.lstat(dir_fd, name).st_ino != disk.lstat(dir_fd, temporary).st_ino:
+    except OSError:
+        if not _are_one(disk, dir_fd, name, temporary):
             raise
     disk.unlink(dir_fd, temporary)
+
+
+def _are_one(disk: Disk, dir_fd: int, name: str, other: str) -> bool:
+    try:
+        return disk.lstat(dir_fd, name).st_ino == disk.lstat(dir_fd, other).st_ino
+    except OSError:
+        return False
 
 
 def move_original(disk: Disk, from_fd: int, name: str, to_fd: int, new_name: str) -> None:
@@ -170,9 +194,3 @@ def move_original(disk: Disk, from_fd: int, name: str, to_fd: int, new_name: str
 def _is_reservation(disk: Disk, dir_fd: int, name: str) -> bool:
     status = disk.lstat(dir_fd, name)
     return status.st_size == 0 and status.st_mode & 0o777 == 0 and status.st_uid == os.geteuid()
-
-
-def _create_anew(disk: Disk, dir_fd: int, name: str, mode: int = _PRIVATE_MODE) -> int:
-    with contextlib.suppress(FileNotFoundError):
-        disk.unlink(dir_fd, name)
-    return disk.create(dir_fd, name, mode)

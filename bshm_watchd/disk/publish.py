@@ -12,7 +12,7 @@ import os
 
 from bshm_watchd import logs
 from bshm_watchd.disk import permissions
-from bshm_watchd.disk.durable import give_name
+from bshm_watchd.disk.durable import create_anew, give_name
 from bshm_watchd.disk.folder import HotFolder
 from bshm_watchd.disk.ops import Disk
 from bshm_watchd.errors import PlaceUnavailable
@@ -30,8 +30,6 @@ def write_temporary(folder: HotFolder, job: Job, index: int, kind: str, target: 
     """Write one output to its temporary, durable and with its final mode, group and ACL."""
     name = temporary_name(job, index)
     with folder.directory(target, for_results=True) as dir_fd:
-        with contextlib.suppress(FileNotFoundError):
-            folder.disk.unlink(dir_fd, name)
         try:
             inode = _write(folder, target, dir_fd, name, content)
             folder.disk.fsync(dir_fd)  # its name too: once `publishing` is committed, a missing one counts as published
@@ -46,7 +44,7 @@ def write_temporary(folder: HotFolder, job: Job, index: int, kind: str, target: 
 def _write(folder: HotFolder, target: Place, dir_fd: int, name: str, content: Content) -> int:
     """Returns the inode, 0 where the file system makes numbers up."""
     rule = folder.file_rule(target, dir_fd)
-    fd = folder.disk.create(dir_fd, name, rule.born)
+    fd = create_anew(folder.disk, dir_fd, name, rule.born)
     try:
         folder.disk.write(fd, content)
         mismatch = permissions.apply(folder.disk, fd, rule)

@@ -14,6 +14,12 @@ NO_SPACE = errno.ENOSPC
 LOOKS = ("open_directory", "open_file", "lstat", "exists", "read_at")
 
 
+_SECOND_TRY = {
+    "rename": errno.ENOENT, "replace": errno.ENOENT, "unlink": errno.ENOENT, "rmdir": errno.ENOENT,
+    "create": errno.EEXIST, "mkdir": errno.EEXIST, "link": errno.EEXIST,
+}  # fmt: skip
+
+
 class Died(BaseException):
     """The process is gone: nothing after this point happens, not even cleaning up."""
 
@@ -81,6 +87,37 @@ class ErringDisk(Disk):
                 self.erred += 1
                 raise OSError(self.code, os.strerror(self.code))
             return call(*arguments)
+
+        return counted
+
+
+class LostAnswerDisk(Disk):
+    """Makes change number `at`, once, and errs all the same: the answer of a share's server got lost on the way.
+
+    With `repeated` the client has asked again, and errs with what it was told of the second try.
+    """
+
+    def __init__(self, at: int, disk: Disk | None = None, *, repeated: bool = False) -> None:
+        self.at = at
+        self.changes = 0
+        self.erred_in = ""
+        self._repeated = repeated
+        disk = disk or Disk()
+        for name in CHANGES:
+            setattr(self, name, self._counted(name, getattr(disk, name)))
+
+    def _counted(self, name: str, call: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(call)
+        def counted(*arguments: Any) -> Any:
+            answer = call(*arguments)  # an error of its own comes first
+            number, self.changes = self.changes, self.changes + 1
+            if number == self.at:
+                self.erred_in = name
+                if name == "create":
+                    os.close(answer)
+                code = _SECOND_TRY.get(name, errno.EIO) if self._repeated else errno.EIO
+                raise OSError(code, os.strerror(code))
+            return answer
 
         return counted
 

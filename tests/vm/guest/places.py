@@ -89,11 +89,27 @@ class Studio:
             yield
 
     def wait(self, condition: Callable[[], Any], what: str) -> None:
-        wait_until(condition, DEADLINE_SECONDS, what, self.daemon)
+        """Raises `AssertionError` that says how everything stands when it does not come true."""
+        try:
+            wait_until(condition, DEADLINE_SECONDS, what, self.daemon)
+        except AssertionError as error:
+            folders = "\n".join(map(str, self.program.status().get("folders", ())))
+            raise AssertionError(f"{error}\n{folders}\n{self._kernel_calls()}") from error
 
     def wait_done(self, name: str, photos: list[str]) -> None:
+        """Filed, and nothing more to do there."""
         place = self.places[name]
-        self.wait(lambda: set(photos) <= place.done(), f"{photos} of {name} are done: {self.program.folder(name)}")
+        self.wait(lambda: set(photos) <= place.done() and self._is_quiet(name), f"{photos} of {name} are done")
+
+    def _is_quiet(self, name: str) -> bool:
+        folder = self.program.folder(name)
+        return folder.get("state") == "watching" and not folder["in_flight"] and not folder["retrying"]
+
+    def _kernel_calls(self) -> str:
+        """Where in the kernel the daemon's threads wait for a share."""
+        assert self.daemon is not None
+        stacks = [path.read_text().split("\n")[:4] for path in Path(f"/proc/{self.daemon.pid}/task").glob("*/stack")]
+        return "\n".join(sorted({" < ".join(stack) for stack in stacks}))
 
     def wait_watching(self, *names: str) -> None:
         self.wait(lambda: all(self.state(name) == "watching" for name in names), f"{names} are watched")

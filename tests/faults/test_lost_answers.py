@@ -1,0 +1,41 @@
+"""A share's server does what it was asked, and its answer gets lost: the change happened, and is told as an error."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from bshm_watchd.daemon import EXIT_FINE, EXIT_SOME_REJECTED
+from bshm_watchd.disk.ops import Disk
+from tests.support import invariants
+from tests.support.contracts import Evidence
+from tests.support.crashes import TWO_OUTPUTS, busy_studio
+from tests.support.disks import LostAnswerDisk, NoReplaceMissing
+
+
+@pytest.mark.slow
+@pytest.mark.contract("D1", "D3", "D5", "D6")
+@pytest.mark.parametrize("repeated", [False, True], ids=["timed out", "asked again"])
+@pytest.mark.parametrize("kind", [Disk, NoReplaceMissing], ids=["as on CIFS", "as on NFS"])
+def test_a_change_that_happened_and_was_told_as_an_error_costs_nothing(
+    fast_path: Path, evidence: Evidence, kind: type[Disk], repeated: bool
+) -> None:
+    counting = LostAnswerDisk(-1, kind())
+    busy_studio(fast_path / "count", TWO_OUTPUTS).run(counting)
+    problems = []
+    for at in range(counting.changes):
+        studio = busy_studio(fast_path / str(at), TWO_OUTPUTS)
+        disk = LostAnswerDisk(at, kind(), repeated=repeated)
+        ended = studio.run(disk)
+        try:
+            assert ended in (EXIT_FINE, EXIT_SOME_REJECTED)
+            assert not studio.tree("failed"), "an innocent photo failed"
+            assert all(row.attempts == 0 for row in studio.rows()), "an innocent photo lost an attempt"
+            invariants.check(studio)
+        except AssertionError as error:
+            problems.append(f"change {at}, {disk.erred_in}: {error}")
+        shutil.rmtree(studio.base)
+    evidence(errors_injected=counting.changes)
+    assert not problems, "\n".join(problems)
