@@ -162,7 +162,7 @@ class _Shares:
         trap.write_bytes(photo(920_000))
         self.studio.wait(lambda: self.studio.state("nfs") == "unreachable", "the unmounted folder is unreachable")
         while_away = nfs.drop(1)
-        Pace(self.studio)._one_photo()
+        Pace(self.studio).one_photo()
         assert [str(p.relative_to(nfs.client)) for p in nfs.client.rglob("*")] == ["drop", "drop/trap.png"]
         trap.unlink()
         self.nfs.mount(_MNT / "nfs")

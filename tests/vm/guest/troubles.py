@@ -30,8 +30,8 @@ class Pace:
     @contextlib.contextmanager
     def kept(self) -> Iterator[None]:
         """Raises `AssertionError` when the local folder was slower in there than without trouble, or status was."""
-        calm = max(self._one_photo() for _ in range(_CALM_PHOTOS))
-        works = (self._one_photo, self._one_answer, self._load.measure)
+        calm = max(self.one_photo() for _ in range(_CALM_PHOTOS))
+        works = (self.one_photo, self._one_answer, self._load.measure)
         threads = [threading.Thread(target=self._guarded, args=(work,)) for work in works]
         for thread in threads:
             thread.start()
@@ -57,7 +57,7 @@ class Pace:
         except BaseException as error:  # noqa: BLE001  raised where the threads are joined
             self.problem = error
 
-    def _one_photo(self) -> float:
+    def one_photo(self) -> float:
         began = time.monotonic()
         self._studio.wait_done("portraits", self._studio.local.drop(1))
         self.photos_seconds.append(time.monotonic() - began)
