@@ -15,7 +15,7 @@ from bshm_watchd.disk.ops import is_plain_file
 from bshm_watchd.errors import PlaceUnavailable, RejectedPhoto
 from bshm_watchd.intake import rejections
 from bshm_watchd.intake.complete import inspect
-from bshm_watchd.intake.file_systems import file_system
+from bshm_watchd.intake.file_systems import FileSystem, file_system
 from bshm_watchd.intake.intake import Intake, Looked, Offer
 from bshm_watchd.intake.left import Left
 from bshm_watchd.intake.watcher import Watcher, WatcherUnavailable, make_watcher
@@ -88,12 +88,13 @@ class FolderCalls:
     def attach(self, *, adopt: bool = False, take: bool = False) -> Attached:
         """Make sure of the root, own it, find its unfinished jobs, listen for hints."""
         self.own(adopt=adopt, take=take)
+        where = self._learn_file_system()
         self._check_space()
         with owner.held(self._folder, self._us):
             jobs = recovery.recover(self._folder, self._journal, self._clock, self._plan)
         self._folder.attach_outputs(frozenset(root for job in jobs for root in job.plan.output_roots))
-        network = self._begin_watch()
-        return Attached(tuple(jobs), self._hears(), network)
+        self._begin_watch(where)
+        return Attached(tuple(jobs), self._hears(), where.network)
 
     def own(self, *, adopt: bool = False, take: bool = False) -> None:
         """Make sure of the root and own it. Raises `PlaceUnavailable`, `InstanceRunning` or `ConfigError`."""
@@ -212,12 +213,17 @@ class FolderCalls:
             raise RuntimeError("looked into before it was attached")
         return self._watch.intake
 
-    def _begin_watch(self) -> bool:
-        """A new intake and a new watcher for the root that was just attached. True on a network file system."""
+    def _learn_file_system(self) -> FileSystem:
+        """Each time: another one may have been mounted there."""
+        where = file_system(str(self.settings.path))
+        self._folder.stable_inodes, self._folder.lasting_inodes = where.stable_inodes, where.lasting_inodes
+        self._folder.network = where.network
+        return where
+
+    def _begin_watch(self, where: FileSystem) -> None:
+        """A new intake and a new watcher for the root that was just attached."""
         if self._watch is not None:
             self._watch.watcher.stop()
-        where = file_system(str(self.settings.path))
-        self._folder.stable_inodes, self._folder.network = where.stable_inodes, where.network
         self._watch = _Watch(
             Intake(
                 self._folder.disk, self.settings, self._limits, self._clock,
@@ -226,7 +232,6 @@ class FolderCalls:
             make_watcher(self.settings.watch, network=where.network),
         )  # fmt: skip
         self._listen()
-        return where.network
 
     def _listens(self) -> bool:
         return self._watch is not None and self._watch.watcher.alive()

@@ -40,6 +40,15 @@ def test_the_innermost_mount_decides(path: str, expected: FileSystem) -> None:
     assert file_system_of(path, parse_mounts(TABLE)) == expected
 
 
+def test_inode_numbers_are_trusted_over_a_remount_only_where_they_are_known_to_last() -> None:
+    mounts = parse_mounts(TABLE)
+    assert file_system_of("/srv/hot", mounts).lasting_inodes
+    assert file_system_of("/srv/smb share", mounts).lasting_inodes
+    for path in ("/srv/old", "/mnt/fuse", "/mnt/new", "/x"):
+        found = file_system_of(path, mounts) if path != "/x" else UNKNOWN
+        assert not found.lasting_inodes, path
+
+
 def test_what_no_mount_holds_is_treated_as_a_network() -> None:
     assert file_system_of("/x", []) == UNKNOWN
     assert UNKNOWN.network

@@ -117,6 +117,19 @@ def test_a_file_swapped_in_at_the_very_rename_is_told_of(tmp_path: Path, caplog:
     assert "somebody put another file in a result's place" in caplog.text
 
 
+@pytest.mark.contract("D2")
+def test_a_temporary_with_another_number_after_a_remount_is_published_all_the_same(folder: HotFolder, job: Job) -> None:
+    """FUSE and vfat number files as they meet them: nothing may be taken for published because of that."""
+    folder.lasting_inodes = False
+    result = _written(folder, job)
+    path = folder.settings.path / "results" / result.temporary
+    path.rename(path.with_name("old"))
+    path.write_bytes(path.with_name("old").read_bytes())
+    path.with_name("old").unlink()
+    publish.publish(folder, result)
+    assert _results(folder) == {"a.png": _CONTENT}
+
+
 def _put(kind: str, path: Path, elsewhere: Path) -> None:
     if kind == "file":
         path.write_bytes(b"whatever")

@@ -66,6 +66,7 @@ class HotFolder:
         # Held while a directory is made: two workers at it would need two temporaries, and a kill leaves the second.
         self._making = threading.Lock()
         self.stable_inodes = True  # false where the file system makes inode numbers up
+        self.lasting_inodes = False  # true where a file keeps its number over a remount
         self.network = False  # true where what a stat says may be a few seconds old
 
     def attach(

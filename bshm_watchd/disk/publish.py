@@ -42,7 +42,7 @@ def write_temporary(folder: HotFolder, job: Job, index: int, kind: str, target: 
 
 
 def _write(folder: HotFolder, target: Place, dir_fd: int, name: str, content: Content) -> int:
-    """Returns the inode, 0 where the file system makes numbers up."""
+    """Returns the inode; 0 where that may be another number by the time that the result is published."""
     rule = folder.file_rule(target, dir_fd)
     fd = create_anew(folder.disk, dir_fd, name, rule.born)
     try:
@@ -51,7 +51,8 @@ def _write(folder: HotFolder, target: Place, dir_fd: int, name: str, content: Co
         if mismatch:
             folder.report_mismatch("result", mismatch)
         folder.disk.fsync(fd)
-        return os.fstat(fd).st_ino if folder.stable_inodes else 0
+        lasting = folder.lasting_inodes and not target.root  # another root may lie on anything
+        return os.fstat(fd).st_ino if lasting else 0
     finally:
         os.close(fd)
 

@@ -14,6 +14,13 @@ LOCAL_TYPES = frozenset(
         *("tmpfs", "ramfs", "overlay", "aufs", "vfat", "exfat", "ntfs3", "ecryptfs"),
     }
 )
+# Those whose inode numbers outlive a remount. FUSE and vfat number what they happen to meet.
+_LASTING_TYPES = frozenset(
+    {
+        *("ext2", "ext3", "ext4", "xfs", "btrfs", "zfs", "f2fs", "bcachefs", "jfs", "reiserfs", "nilfs2"),
+        *("tmpfs", "nfs", "nfs4", "cifs", "smb3"),
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +28,11 @@ class FileSystem:
     type: str  # as the kernel names it; "unknown" where it can't be told
     network: bool  # a network or an unknown file system: no events from others, longer settling
     stable_inodes: bool  # false where inode numbers are made up (CIFS without serverino)
+
+    @property
+    def lasting_inodes(self) -> bool:
+        """Whether a file has the same number after a remount."""
+        return self.stable_inodes and self.type in _LASTING_TYPES
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,6 +40,7 @@ def hot_folder(base: Path, disk: Disk | None = None, **options: Any) -> HotFolde
 
 def attached(base: Path, disk: Disk | None = None, **options: Any) -> HotFolder:
     folder = hot_folder(base, disk, **options)
+    folder.lasting_inodes = True
     attach(folder)
     return folder
 
