@@ -14,9 +14,6 @@ from bshm_watchd import logs, recovery
 from bshm_watchd.clock import Clock
 from bshm_watchd.config import Settings
 from bshm_watchd.ending import EXIT_BROKEN, EXIT_CONFIG, EXIT_FINE, EXIT_INTERRUPTED, Ending, Once
-from bshm_watchd.ending import EXIT_LEFT as EXIT_LEFT
-from bshm_watchd.ending import EXIT_OWNED as EXIT_OWNED
-from bshm_watchd.ending import EXIT_SOME_REJECTED as EXIT_SOME_REJECTED
 from bshm_watchd.errors import ConfigError, InstanceRunning, OwnershipLost, PlaceUnavailable, place_error
 from bshm_watchd.events import (
     Answered,

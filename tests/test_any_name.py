@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from bshm_watchd.daemon import EXIT_FINE, EXIT_LEFT, EXIT_SOME_REJECTED
 from bshm_watchd.disk.filing import SIDECAR_SUFFIX
 from bshm_watchd.disk.ops import Disk
+from bshm_watchd.ending import EXIT_FINE, EXIT_LEFT, EXIT_SOME_REJECTED
 from tests.support import invariants
 from tests.support.contracts import Evidence
 from tests.support.disks import InterruptedDisk, NoReplaceMissing

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bshm_watchd.daemon import EXIT_BROKEN, EXIT_FINE, EXIT_LEFT, Once
+from bshm_watchd.ending import EXIT_BROKEN, EXIT_FINE, EXIT_LEFT, Once
 from bshm_watchd.errors import RuntimeBroken
 from bshm_watchd.events import StopAsked
 from tests.support import invariants

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from bshm_watchd.daemon import EXIT_FINE
 from bshm_watchd.disk.folder import HotFolder
 from bshm_watchd.disk.ops import Disk
+from bshm_watchd.ending import EXIT_FINE
 from bshm_watchd.errors import ConfigError, PermissionsIgnored, PlaceUnavailable
 from bshm_watchd.jobs import Place
 from tests.support.studio import Studio

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from bshm_watchd.config import Limits
-from bshm_watchd.daemon import EXIT_FINE, EXIT_LEFT
 from bshm_watchd.delivery.render import cost_bytes
 from bshm_watchd.disk.ops import Disk
 from bshm_watchd.disk.owner import Owner
+from bshm_watchd.ending import EXIT_FINE, EXIT_LEFT
 from bshm_watchd.folder_calls import FolderCalls
 from bshm_watchd.folder_state import FolderMode
 from bshm_watchd.journal import Journal

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from bshm_watchd.daemon import EXIT_FINE
 from bshm_watchd.disk.ops import Disk
+from bshm_watchd.ending import EXIT_FINE
 from bshm_watchd.errors import ConfigError, PlaceUnavailable, ProgramEnding
 from bshm_watchd.jobs import Job, Place, Problem, Result, State
 from bshm_watchd.journal import JOURNAL_NAME, Journal

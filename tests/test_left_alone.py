@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from bshm_watchd.daemon import EXIT_SOME_REJECTED
 from bshm_watchd.disk.ops import Disk
+from bshm_watchd.ending import EXIT_SOME_REJECTED
 from bshm_watchd.events import Hinted
 from bshm_watchd.intake.kinds import Sort, sort_path
 from tests.support.contracts import Evidence

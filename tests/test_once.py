@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bshm_watchd.daemon import EXIT_FINE, EXIT_SOME_REJECTED
+from bshm_watchd.ending import EXIT_FINE, EXIT_SOME_REJECTED
 from tests.support import invariants
 from tests.support.studio import Studio
 

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from bshm_watchd.daemon import EXIT_FINE, EXIT_OWNED
 from bshm_watchd.disk import owner
 from bshm_watchd.disk.folder import HotFolder
 from bshm_watchd.disk.ops import Disk
 from bshm_watchd.disk.owner import Owner
+from bshm_watchd.ending import EXIT_FINE, EXIT_OWNED
 from bshm_watchd.errors import InstanceRunning, OwnershipLost
 from tests.support import invariants
 from tests.support.studio import Studio

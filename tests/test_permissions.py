@@ -13,12 +13,12 @@ from typing import Any
 
 import pytest
 
-from bshm_watchd.daemon import EXIT_FINE, EXIT_SOME_REJECTED
 from bshm_watchd.disk.claim import claim
 from bshm_watchd.disk.durable import directory_temporary
 from bshm_watchd.disk.folder import HotFolder
 from bshm_watchd.disk.ops import Disk
 from bshm_watchd.disk.publish import publish, write_temporary
+from bshm_watchd.ending import EXIT_FINE, EXIT_SOME_REJECTED
 from bshm_watchd.errors import PermissionsIgnored, PlaceUnavailable
 from bshm_watchd.jobs import Place, Stamp
 from tests.support.studio import Studio

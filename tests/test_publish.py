@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from bshm_watchd.daemon import EXIT_FINE
 from bshm_watchd.disk import publish
 from bshm_watchd.disk.folder import HotFolder
+from bshm_watchd.ending import EXIT_FINE
 from bshm_watchd.errors import PlaceUnavailable
 from bshm_watchd.jobs import Job, Place, Result
 from tests.support import invariants

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import pytest
 
-from bshm_watchd.daemon import EXIT_FINE
+from bshm_watchd.ending import EXIT_FINE
 from bshm_watchd.errors import ConfigError
 from bshm_watchd.events import Asked
 from bshm_watchd.folder_calls import Attached, FolderCalls

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from bshm_watchd.daemon import EXIT_FINE
+from bshm_watchd.ending import EXIT_FINE
 from bshm_watchd.errors import ConfigError, ProgramEnding
 from bshm_watchd.events import Asked, ReloadAsked, Reloaded, StopAsked
 from bshm_watchd.folder_state import FolderState

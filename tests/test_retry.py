@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bshm_watchd.daemon import EXIT_SOME_REJECTED
+from bshm_watchd.ending import EXIT_SOME_REJECTED
 from bshm_watchd.matting.photo import Photo
 from bshm_watchd.retry import given_up, hold_seconds, retry_seconds
 from tests.support import invariants

@@ -7,7 +7,7 @@ import itertools
 import json
 from pathlib import Path
 
-from bshm_watchd.daemon import EXIT_FINE
+from bshm_watchd.ending import EXIT_FINE
 from bshm_watchd.jobs import State
 from tests.support import invariants
 from tests.support.disks import Died, DyingDisk

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from bshm_watchd.daemon import EXIT_FINE, EXIT_SOME_REJECTED
+from bshm_watchd.ending import EXIT_FINE, EXIT_SOME_REJECTED
 from tests.support.contracts import Evidence
 from tests.support.encoded import animated_png, multi_picture_jpeg, of, rows_of, tiff
 from tests.support.studio import Studio, png

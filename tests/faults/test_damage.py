@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from bshm_watchd.daemon import EXIT_FINE, EXIT_SOME_REJECTED
+from bshm_watchd.ending import EXIT_FINE, EXIT_SOME_REJECTED
 from tests.support import syscalls
 from tests.support.contracts import Evidence
 from tests.support.damage import journal_damages, record_damages

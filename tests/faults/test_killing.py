@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from bshm_watchd.daemon import EXIT_SOME_REJECTED
+from bshm_watchd.ending import EXIT_SOME_REJECTED
 from tests.faults.killing import ERRORS, strike_all
 from tests.support import syscalls
 from tests.support.contracts import Evidence

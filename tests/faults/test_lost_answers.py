@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from bshm_watchd.daemon import EXIT_FINE, EXIT_SOME_REJECTED
 from bshm_watchd.disk.ops import Disk
+from bshm_watchd.ending import EXIT_FINE, EXIT_SOME_REJECTED
 from tests.support import invariants
 from tests.support.contracts import Evidence
 from tests.support.crashes import busy_studio

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bshm_watchd.daemon import EXIT_FINE, EXIT_SOME_REJECTED
+from bshm_watchd.ending import EXIT_FINE, EXIT_SOME_REJECTED
 from tests.support import invariants
 from tests.support.contracts import Evidence
 from tests.support.crashes import TWO_OUTPUTS, busy_studio, changes_of_a_run

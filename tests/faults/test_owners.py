@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from bshm_watchd.daemon import EXIT_FINE, Once
+from bshm_watchd.ending import EXIT_FINE, Once
 from tests.support import invariants
 from tests.support.contracts import Evidence
 from tests.support.crashes import TWO_OUTPUTS

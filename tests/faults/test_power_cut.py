@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bshm_watchd.daemon import EXIT_FINE, EXIT_SOME_REJECTED
+from bshm_watchd.ending import EXIT_FINE, EXIT_SOME_REJECTED
 from tests.support import invariants
 from tests.support.crashes import TWO_OUTPUTS, busy_studio, die_everywhere
 from tests.support.disks import NoReplaceMissing

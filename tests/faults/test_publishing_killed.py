@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from bshm_watchd.clock import local_date
-from bshm_watchd.daemon import EXIT_FINE
 from bshm_watchd.delivery.matted import Matted
 from bshm_watchd.disk import record
 from bshm_watchd.disk.ops import Disk
+from bshm_watchd.ending import EXIT_FINE
 from bshm_watchd.jobs import Job, State
 from bshm_watchd.output_settings import OutputSettings
 from tests.support import invariants

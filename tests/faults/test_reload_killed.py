@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from bshm_watchd.daemon import EXIT_FINE
 from bshm_watchd.disk.ops import Disk
+from bshm_watchd.ending import EXIT_FINE
 from tests.support import invariants
 from tests.support.contracts import Evidence
 from tests.support.disks import Died, DyingDisk

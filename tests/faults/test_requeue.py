@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from bshm_watchd.clock import local_date
-from bshm_watchd.daemon import EXIT_FINE, EXIT_SOME_REJECTED
 from bshm_watchd.disk.ops import Disk
+from bshm_watchd.ending import EXIT_FINE, EXIT_SOME_REJECTED
 from bshm_watchd.journal import Row
 from bshm_watchd.matting.photo import Photo
 from tests.support import invariants

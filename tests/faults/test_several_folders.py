@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from bshm_watchd.daemon import EXIT_FINE, EXIT_LEFT, EXIT_OWNED
 from bshm_watchd.disk.ops import Disk
+from bshm_watchd.ending import EXIT_FINE, EXIT_LEFT, EXIT_OWNED
 from bshm_watchd.matting.photo import Photo
 from tests.support import invariants
 from tests.support.crashes import TWO_OUTPUTS

@@ -23,7 +23,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from bshm_watchd.daemon import EXIT_FINE, EXIT_SOME_REJECTED
+from bshm_watchd.ending import EXIT_FINE, EXIT_SOME_REJECTED
 from bshm_watchd.events import Hinted
 from bshm_watchd.jobs import ENDED
 from bshm_watchd.journal import JOURNAL_NAME, Row

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from bshm_watchd.daemon import EXIT_FINE, EXIT_SOME_REJECTED, Once
+from bshm_watchd.ending import EXIT_FINE, EXIT_SOME_REJECTED, Once
 from bshm_watchd.events import Asked, StopAsked
 from bshm_watchd.matting.photo import Photo
 from tests.support import invariants

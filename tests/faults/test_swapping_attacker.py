@@ -23,8 +23,8 @@ import numpy as np
 import pytest
 
 from bshm_watchd.clock import SystemClock
-from bshm_watchd.daemon import EXIT_FINE, EXIT_LEFT
 from bshm_watchd.disk.ops import Disk
+from bshm_watchd.ending import EXIT_FINE, EXIT_LEFT
 from tests.support.attacker import Pair, attacking, exchange
 from tests.support.contracts import Evidence
 from tests.support.studio import Studio, cutout_of, png, sha256

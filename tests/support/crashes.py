@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from bshm_watchd.daemon import EXIT_FINE, EXIT_SOME_REJECTED
+from bshm_watchd.ending import EXIT_FINE, EXIT_SOME_REJECTED
 from tests.support import invariants
 from tests.support.disks import Died, DyingDisk
 from tests.support.power_cut import PowerCutDisk

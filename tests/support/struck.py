@@ -14,7 +14,7 @@ from pathlib import Path
 
 import yaml
 
-from bshm_watchd.daemon import EXIT_BROKEN, EXIT_CONFIG, EXIT_FINE, EXIT_LEFT, EXIT_SOME_REJECTED
+from bshm_watchd.ending import EXIT_BROKEN, EXIT_CONFIG, EXIT_FINE, EXIT_LEFT, EXIT_SOME_REJECTED
 from tests.e2e.program import Program
 from tests.support import invariants
 from tests.support.crashes import TWO_OUTPUTS

@@ -18,11 +18,12 @@ from numpy.typing import NDArray
 
 from bshm_watchd import config
 from bshm_watchd.answers import Answers
-from bshm_watchd.daemon import EXIT_BROKEN, Daemon, Once, Seams
+from bshm_watchd.daemon import Daemon, Seams
 from bshm_watchd.delivery.render import cost_bytes
 from bshm_watchd.disk.folder import HotFolder
 from bshm_watchd.disk.ops import Disk
 from bshm_watchd.disk.owner import Owner
+from bshm_watchd.ending import EXIT_BROKEN, Once
 from bshm_watchd.errors import PlaceUnavailable, RejectedPhoto
 from bshm_watchd.events import Asked, Inbox, ModelReady
 from bshm_watchd.folder_calls import FolderCalls
