@@ -9,10 +9,11 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from bshm_watchd.matting.decoding import Decoded
+from bshm_watchd.matting.decoding import Decoded, decode_picture
 from bshm_watchd.matting.photo import Photo
 from bshm_watchd.matting.room import MAX_METADATA_BYTES, DecoderDied, Parts, Room, fits, new_buffer, photo_in
 from bshm_watchd.metadata import MAX_ICC_BYTES, Metadata
+from tests.test_formats_in import TABLE
 
 pytestmark = pytest.mark.contract("S1")
 
@@ -45,11 +46,6 @@ def test_a_photo_comes_through_the_buffer_whole(buffer: tuple[mmap.mmap, mmap.mm
     assert photo.metadata == metadata
 
 
-def test_a_photo_shows_nothing_of_the_one_before(buffer: tuple[mmap.mmap, mmap.mmap]) -> None:
-    left(buffer, Decoded(None, Metadata()), 7)
-    assert not Room(buffer[0], -1).pixels(10, 10).any()
-
-
 def test_a_child_that_writes_later_changes_no_photo(buffer: tuple[mmap.mmap, mmap.mmap]) -> None:
     photo = left(buffer, Decoded(None, Metadata()), 7)
     buffer[0][:300] = bytes(300)
@@ -80,3 +76,15 @@ def test_a_child_that_lies_about_the_buffer_is_not_believed(
 ) -> None:
     with pytest.raises(DecoderDied):
         photo_in(buffer[1], -1, height, width, 100, parts.pack())
+
+
+@pytest.mark.contract("L2")
+@pytest.mark.parametrize("name", TABLE)
+def test_every_pixel_is_written_over_whatever_was_there(name: str) -> None:
+    """A child's buffer still holds the photo before."""
+    content = memoryview(TABLE[name].content)
+    height, width = TABLE[name].pixels.shape[:2]
+    first, second = (np.full((height, width, 3), level, np.uint8) for level in (0x5A, 0xA5))
+    for target in (first, second):
+        decode_picture(content, 120_000_000, lambda *_, target=target: target)
+    assert np.array_equal(first, second)

@@ -38,7 +38,8 @@ class Decoded:
 def decode_picture(content: memoryview, max_pixels: int, allocate: Allocate) -> Decoded:
     """Decode `content` into the array that `allocate(height, width)` gives (uint8, height x width x 3, contiguous).
 
-    `allocate` is called once, with the upright size, and only when that is within `max_pixels`. Raises `Refused`.
+    `allocate` is called once, with the upright size, and only when that is within `max_pixels`. Every pixel of what it
+    gives is written, whatever was there before. Raises `Refused`.
     """
     picture = _reader_of(content)(content)
     header = picture.header

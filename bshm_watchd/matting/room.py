@@ -87,14 +87,13 @@ class Room:
         self._target_fd = target_fd
 
     def pixels(self, height: int, width: int) -> Pixels:
-        """All 0, so that nothing of an earlier photo shows where a codec leaves something out."""
+        """What they hold is an earlier photo's, or 0: whoever decodes writes all of them."""
         import numpy as np
 
         self.size = (height, width)
         size_bytes = height * width * 3
         if self._in_buffer():
             pixels = np.frombuffer(self._buffer, np.uint8, size_bytes)
-            pixels.fill(0)
         else:
             os.ftruncate(self._target_fd, size_bytes)
             pixels = np.frombuffer(mmap.mmap(self._target_fd, size_bytes), np.uint8)

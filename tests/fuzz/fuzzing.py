@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+
 from bshm_watchd.errors import RejectedPhoto
 from bshm_watchd.intake.complete import Inspection, Verdict, inspect
 from bshm_watchd.matting.decoder import ChildDecoder, DecoderDied
@@ -15,6 +17,7 @@ from bshm_watchd.matting.photo import Photo
 from bshm_watchd.matting.sandbox import decoding_bytes
 from tests.fuzz.mutations import damaged
 from tests.support.decoders import decode, decode_children
+from tests.support.encoded import of
 
 MAX_PIXELS = 1_000_000
 TIMEOUT_SECONDS = 20.0
@@ -22,6 +25,7 @@ REASONS = {"broken", "too_large", "not_a_photo", "unsupported"}
 # Intake reads a photo once, its tail again, and of a TIFF what its directories point to, of 100 pages at most.
 _READ_ANYWAY_BYTES, _READS = 1 << 22, 100_000
 _LOOK_EVERY = 10
+_ANOTHER = of(np.full((256, 256, 3), 0xA5, np.uint8), "JPEG")
 
 
 @dataclass(slots=True)
@@ -92,6 +96,7 @@ def _outcome(decoder: ChildDecoder, content: bytes, course: Course) -> Iterator[
     else:
         course.photos += 1
         yield from _wrong_photo(photo, found)
+        yield from _changing_photo(decoder, content, photo)
 
 
 def _wrong_photo(photo: Photo, found: Inspection) -> Iterator[str]:
@@ -100,6 +105,13 @@ def _wrong_photo(photo: Photo, found: Inspection) -> Iterator[str]:
         yield f"{photo.height} x {photo.width} pixels"
     if found.verdict is Verdict.COMPLETE and {photo.height, photo.width} != {found.height, found.width}:
         yield f"intake saw {found.height} x {found.width}, the decoder {photo.height} x {photo.width}"
+
+
+def _changing_photo(decoder: ChildDecoder, content: bytes, photo: Photo) -> Iterator[str]:
+    """The same bytes again, in a buffer that holds something else meanwhile."""
+    decode(decoder, _ANOTHER)
+    if not np.array_equal(decode(decoder, content).pixels, photo.pixels):
+        yield "another picture the second time"
 
 
 class _Inspecting:

@@ -75,10 +75,12 @@ MUTANTS = (
     Mutant(
         "L2",
         "shows one photo what the one before left in the buffer",
-        "bshm_watchd/matting/room.py",
-        "            pixels.fill(0)\n",
-        "",
-        "tests/test_room.py::test_a_photo_shows_nothing_of_the_one_before",
+        "bshm_watchd/matting/samples.py",
+        "    for top in range(0, len(stored), ROWS_AT_A_TIME):\n        rows = slice(top, top + ROWS_AT_A_TIME)\n"
+        "        cv2.cvtColor(",
+        "    for top in range(0, len(stored), ROWS_AT_A_TIME):\n        rows = slice(top, top + ROWS_AT_A_TIME - 200)\n"
+        "        cv2.cvtColor(",
+        "tests/test_room.py::test_every_pixel_is_written_over_whatever_was_there",
     ),
     Mutant(
         "L3",
