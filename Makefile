@@ -10,7 +10,7 @@ INSTALLED := $(VENV)/.installed
 # What some tests run, by the Debian package that brings it; where it can't be had those tests say why they skip.
 DEBIAN_PACKAGES := acl attr bindfs faketime fuse3 pngcheck rsync strace
 # What the virtual machine runs, and what it mounts there.
-VM_PACKAGES := busybox-static cifs-utils cpio dmsetup e2fsprogs linux-image-amd64 nfs-common nfs-kernel-server \
+VM_PACKAGES := busybox-static cifs-utils dmsetup e2fsprogs iproute2 linux-image-amd64 nfs-common nfs-kernel-server \
   qemu-system-x86 samba smbclient
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c

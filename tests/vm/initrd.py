@@ -7,6 +7,7 @@ guest has the interpreter, the environment and the tools of the host, and can ch
 from __future__ import annotations
 
 import gzip
+import lzma
 import stat
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -44,8 +45,8 @@ echo alive > /dev/ttyS0
 
 def for_program(modules: Path, start: str, request: str) -> bytes:
     """An initrd that runs the shell script `start` on the host's root; `modules` is /lib/modules/VERSION."""
-    found = {f"{Path(name).name}.ko": path for name in _MODULES if (path := _module(modules, name)) is not None}
-    files = {f"modules/{name}": path.read_bytes() for name, path in found.items()}
+    found = {f"{Path(name).name}.ko": module for name in _MODULES if (module := _module(modules, name)) is not None}
+    files = {f"modules/{name}": module for name, module in found.items()}
     files["modules/order"] = "\n".join(found).encode()
     files |= {"start": start.encode(), REQUEST.lstrip("/"): request.encode()}
     return _packed({**files, "init": _INIT.encode(), "bin/busybox": BUSYBOX.read_bytes()})
@@ -55,9 +56,17 @@ def for_nothing() -> bytes:
     return _packed({"init": _NOTHING_INIT.encode(), "bin/busybox": BUSYBOX.read_bytes()})
 
 
-def _module(modules: Path, name: str) -> Path | None:
+def can_mount(modules: Path) -> bool:
+    """Whether these modules are of a kind that can be loaded here; then all are."""
+    return _module(modules, "fs/9p/9p") is not None
+
+
+def _module(modules: Path, name: str) -> bytes | None:
     path = modules / "kernel" / f"{name}.ko"
-    return path if path.exists() else None
+    if path.exists():
+        return path.read_bytes()
+    compressed = path.with_name(f"{path.name}.xz")
+    return lzma.decompress(compressed.read_bytes()) if compressed.exists() else None
 
 
 def _packed(files: Mapping[str, bytes]) -> bytes:

@@ -27,20 +27,21 @@ from tests.vm import initrd
 
 QEMU = "qemu-system-x86_64"
 MARK = "@@ "  # begins each line that a guest program says to the host
+_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _ROOT = Path(__file__).resolve().parents[2]
 _CHECKED_SECONDS = 6  # a machine that is not emulated is up in one
 _MEMORY_MIB = 3072
 _LINES_KEPT = 400
 
 
-def missing() -> str | None:
-    """Why no virtual machine can run here, and what would bring it; None when one can."""
-    if shutil.which(QEMU) is None:
-        return f"{QEMU} is missing: apt-get install qemu-system-x86"
+def missing(*tools: str) -> str | None:
+    """Why no virtual machine with these tools can run here, and what would bring it; None when one can."""
+    wanted = (QEMU, "mkfs.ext4", "modprobe", *tools)
+    absent = [tool for tool in wanted if shutil.which(tool, path=_PATH) is None]
+    if absent or not initrd.BUSYBOX.exists():
+        return f"no virtual machine without {', '.join(absent or ['busybox'])}: make vm installs what is missing"
     if _kernel() is None:
         return "no kernel with modules in /boot that may be read: apt-get install linux-image-amd64, and be root"
-    if not initrd.BUSYBOX.exists():
-        return "busybox is missing: apt-get install busybox-static"
     return None
 
 
@@ -118,8 +119,8 @@ class Machine:
         kernel = _kernel()
         assert kernel is not None, missing()
         image = base / "initrd"
-        modules = Path("/lib/modules") / kernel.name.removeprefix("vmlinuz-")
-        image.write_bytes(initrd.for_program(modules, _start(self._program), json.dumps(self._request)))
+        start, request = _start(self._program), json.dumps(self._request)
+        image.write_bytes(initrd.for_program(_modules(kernel), start, request))
         command = [*_qemu(accelerator(), kernel, image, self._kernel_log), "-smp", "2", "-m", str(_MEMORY_MIB)]
         command += ["-virtfs", "local,path=/,mount_tag=hostroot,security_model=none,readonly=on,multidevs=remap"]
         for disk in self._disks:
@@ -131,7 +132,7 @@ def a_disk(path: Path, mib: int = 512) -> Path:
     """A raw image with an empty ext4 on it."""
     path.touch()
     os.truncate(path, mib << 20)
-    subprocess.run(["mkfs.ext4", "-q", "-F", path], check=True)
+    subprocess.run(["mkfs.ext4", "-q", "-F", path], check=True, env={"PATH": _PATH})
     return path
 
 
@@ -171,16 +172,20 @@ def _kernel() -> Path | None:
     kernels = [
         path
         for path in Path("/boot").glob("vmlinuz-*")
-        if os.access(path, os.R_OK) and (Path("/lib/modules") / path.name.removeprefix("vmlinuz-")).is_dir()
+        if os.access(path, os.R_OK) and initrd.can_mount(_modules(path))
     ]
     return max(kernels, key=lambda path: path.stat().st_mtime, default=None)
+
+
+def _modules(kernel: Path) -> Path:
+    return Path("/lib/modules") / kernel.name.removeprefix("vmlinuz-")
 
 
 def _start(program: str) -> str:
     """The first thing that runs on the host's root, as process 1."""
     words = [sys.executable, "-u", "-m", "tests.vm.guest", program]
     return f"""exec </dev/null >/dev/ttyS0 2>&1
-export PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/ LANG=C.UTF-8
+export PATH={_PATH} HOME=/ LANG=C.UTF-8
 export PYTHONPATH={shlex.quote(str(_ROOT))}
 cd {shlex.quote(str(_ROOT))}
 {shlex.join(words)}

@@ -13,7 +13,8 @@ import pytest
 from tests.support.contracts import Evidence
 from tests.vm.machine import Machine, a_disk, missing
 
-pytestmark = [pytest.mark.vm, pytest.mark.skipif(missing() is not None, reason=str(missing()))]
+_TOOLS = ("blockdev", "dmsetup", "exportfs", "ip", "mount.cifs", "nsenter", "rpcbind", "smbclient", "smbd", "unshare")
+pytestmark = [pytest.mark.vm, pytest.mark.skipif(missing(*_TOOLS) is not None, reason=str(missing(*_TOOLS)))]
 
 _RUN_SECONDS = 3600
 _SHORT = {

@@ -26,6 +26,7 @@ def two_daemons(studio: Studio, samba: Samba, base: Path) -> dict[str, int]:
     assert first is not None
     studio.wait_watching("cifs")
     _MACHINE_ID.write_text("0123456789abcdef0123456789abcdef\n")
+    Path("/etc/machine-id").touch()  # a container may have none
     samba.mount("studio", _POINT, ",nosharesock")
     second = _OtherMachine(base, path=str(_POINT / "portraits"), limits={"max_attempts": 1}, **OPTIONS)
     with second.started("run") as process:

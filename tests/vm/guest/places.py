@@ -18,7 +18,7 @@ from tests.support.studio import HotTree, sha256
 from tests.vm.guest.photos import deliver, photo, sync_directory
 
 DEADLINE_SECONDS = 240  # far more than an emulated machine on a busy host needs
-OPTIONS = {"review": False, "settle_seconds": 2, "rescan_seconds": 1}
+OPTIONS: dict[str, Any] = {"review": False, "settle_seconds": 2, "rescan_seconds": 1}
 _serials = itertools.count(1)
 
 
@@ -38,7 +38,7 @@ class Place:
 
     def drop(self, count: int) -> list[str]:
         """As a remote writer does it: under its name from the first byte on, bit by bit."""
-        names = []
+        names: list[str] = []
         for serial in itertools.islice(_serials, count):
             content, names = photo(serial), [*names, f"{serial}.png"]
             self.expect(names[-1], content)
@@ -47,7 +47,7 @@ class Place:
 
     def deliver(self, count: int) -> list[str]:
         """Durable and whole under its name at once."""
-        names = []
+        names: list[str] = []
         for serial in itertools.islice(_serials, count):
             content, names = photo(serial), [*names, f"{serial}.png"]
             self.expect(names[-1], content)
