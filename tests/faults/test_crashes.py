@@ -52,6 +52,7 @@ def test_an_error_of_the_place_at_any_change_costs_nothing(fast_path: Path, code
         assert disk.erred
         assert studio.run() in (EXIT_FINE, EXIT_SOME_REJECTED)
         assert not studio.tree("failed"), f"change {at}: an innocent photo failed"
+        assert {row.attempts for row in studio.rows()} == {0}, f"change {at}: an attempt was counted"
         invariants.check(studio)
 
 

@@ -26,9 +26,12 @@ def test_a_record_lost_at_any_moment_loses_no_photo_and_makes_no_second_set(
         studio = busy_studio(fast_path / str(at), TWO_OUTPUTS)
         with pytest.raises(Died):
             studio.run(DyingDisk(at))
+        known = _is_known_to_the_journal(studio)
         _damage_all(studio, record_damages(0)[damage])
         assert studio.run() in (EXIT_FINE, EXIT_SOME_REJECTED)
-        invariants.check(studio)
+        if known:
+            invariants.check(studio)
+        invariants.each_original_is_in_one_place(studio.portraits)
     evidence(damages_done=total // 4)
 
 
@@ -47,6 +50,13 @@ def test_where_record_and_journal_are_both_lost_the_photo_is_not(fast_path: Path
         invariants.each_original_is_in_one_place(studio.portraits)
         assert not studio.tree(".bshm/work")
     evidence(damages_done=total // 6)
+
+
+def _is_known_to_the_journal(studio: Studio) -> bool:
+    """Right after a claim's rename it is not yet: then nobody knows any more from which subdirectory a photo came."""
+    known = {row.id for row in studio.rows()}
+    works = (studio.hot / ".bshm/work").glob("*/")
+    return all(work.name in known for work in works if {path.name for path in work.iterdir()} - {"job.json"})
 
 
 def _damage_all(studio: Studio, damage: Callable[[Path], None]) -> None:

@@ -68,7 +68,7 @@ MUTANTS = (
         "bshm_watchd/pipeline.py",
         "            if _is_of_the_place(error):\n                raise\n",
         "",
-        "tests/faults/test_suspects.py::test_an_error_of_the_place_is_refunded",
+        "tests/faults/test_crashes.py::test_an_error_of_the_place_at_any_change_costs_nothing",
     ),
     Mutant(
         "D7",
