@@ -27,7 +27,7 @@ def main() -> int:
 
 
 def table() -> str:
-    named = tests_by_contract()
+    named = named_in()
     lines = ["| | what holds | tests that name it | broken on purpose | seen by |", "|---|---|---|---|---|"]
     for name, statement in CONTRACTS.items():
         breaks = [mutant for mutant in mutants() if mutant.contract == name]
@@ -39,16 +39,16 @@ def table() -> str:
     return "\n".join(lines) + "\n"
 
 
-def tests_by_contract() -> dict[str, list[str]]:
+def named_in() -> dict[str, list[str]]:
     """The test files in which each contract is named by a marker."""
     found: dict[str, list[str]] = {}
     for path in sorted((_ROOT / "tests").rglob("test_*.py")):
-        for name in sorted(set(_named_in(ast.parse(path.read_text(encoding="utf-8"))))):
+        for name in sorted(set(_names_in(ast.parse(path.read_text(encoding="utf-8"))))):
             found.setdefault(name, []).append(str(path.relative_to(_ROOT / "tests")))
     return found
 
 
-def _named_in(tree: ast.Module) -> Iterator[str]:
+def _names_in(tree: ast.Module) -> Iterator[str]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and ast.unparse(node.func) == "pytest.mark.contract":
             yield from (argument.value for argument in node.args if isinstance(argument, ast.Constant))
