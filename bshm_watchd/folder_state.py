@@ -219,7 +219,7 @@ class FolderState:
         self.backlog.clear()
         self.offers.clear()
         self.found = list(attached.jobs)
-        self.scan_due = now
+        self.scan_due = self.scan_allowed = now  # how long a share hung says nothing about how long a scan takes
 
     def saw(self, seen: Seen, now: float) -> None:
         self.seen, self.events = seen, seen.events

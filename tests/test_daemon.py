@@ -17,6 +17,7 @@ from tests.support.studio import Studio
 from tests.support.workers import HeldWorkers
 
 
+@pytest.mark.contract("O3", "L5")
 def test_while_it_drains_it_waits_for_its_jobs_and_does_not_spin(tmp_path: Path) -> None:
     studio = Studio(tmp_path)
     studio.drop("a.png")
@@ -29,6 +30,41 @@ def test_while_it_drains_it_waits_for_its_jobs_and_does_not_spin(tmp_path: Path)
         running.step()
         assert running.daemon.exit_code == EXIT_FINE
     invariants.check(studio)
+
+
+@pytest.mark.contract("O3")
+def test_a_stop_does_not_wait_for_a_job_beyond_its_deadline(tmp_path: Path) -> None:
+    studio = Studio(tmp_path)
+    studio.drop("a.png")
+    with studio.start(workers=HeldWorkers, once=None) as running:
+        running.run(until=lambda: bool(running.workers.started))
+        running.inbox.put(StopAsked(signal.SIGTERM))
+        running.step()
+        studio.clock.advance(31)
+        running.step()
+        assert running.daemon.exit_code == EXIT_FINE
+    assert studio.run() == EXIT_FINE
+    invariants.check(studio)
+
+
+@pytest.mark.contract("O1")
+def test_it_is_ready_once_every_folder_was_looked_into_or_is_known_not_to_answer(tmp_path: Path) -> None:
+    studio = Studio(tmp_path, others={"weddings": ""})
+    studio.run()
+    studio.trees["weddings"].path.rename(tmp_path / "away")
+    with studio.start(once=None) as running:
+        ready_after: list[int] = []
+
+        def note() -> bool:
+            if running.daemon.ready:
+                ready_after.append(running.state.scans)
+            return running.daemon.ready
+
+        daemon, inbox = running.daemon, running.inbox
+        while not note():
+            daemon.step(inbox.take(0), studio.clock.monotonic())
+        assert ready_after[0] > 0
+        assert running.states["weddings"].mode == "unreachable"
 
 
 def test_once_without_waiting_still_does_what_is_there(tmp_path: Path) -> None:

@@ -41,6 +41,7 @@ from bshm_watchd.errors import ConfigError, place_error
         (errno.ENOMEM, "out_of_memory"),
     ],
 )
+@pytest.mark.contract("D6")
 def test_an_error_of_the_place_says_where_and_what_to_do(code: int, reason: str) -> None:
     sorted_error = place_error(OSError(code, "it went wrong", "/srv/hot"))
     assert sorted_error is not None

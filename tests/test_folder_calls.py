@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import queue
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -13,12 +16,15 @@ from bshm_watchd.delivery.render import cost_bytes
 from bshm_watchd.disk.ops import Disk
 from bshm_watchd.disk.owner import Owner
 from bshm_watchd.ending import EXIT_FINE, EXIT_LEFT
+from bshm_watchd.errors import OwnershipLost, PlaceUnavailable
 from bshm_watchd.folder_calls import FolderCalls
 from bshm_watchd.folder_state import FolderMode
+from bshm_watchd.intake.intake import Offer
+from bshm_watchd.jobs import Stamp
 from bshm_watchd.journal import Journal
 from tests.support import invariants
 from tests.support.clock import FakeClock
-from tests.support.studio import Studio
+from tests.support.studio import Studio, png
 from tests.support.trees import hot_folder, tmpfs
 
 
@@ -27,6 +33,7 @@ def studio(tmp_path: Path) -> Studio:
     return Studio(tmp_path)
 
 
+@pytest.mark.contract("I1")
 def test_photos_are_heard_of_in_a_drop_that_took_the_place_of_another(tmp_path: Path) -> None:
     hints: queue.Queue[str | None] = queue.Queue()
     clock, folder = FakeClock(), hot_folder(tmp_path, watch="events")
@@ -45,6 +52,76 @@ def test_photos_are_heard_of_in_a_drop_that_took_the_place_of_another(tmp_path: 
             pass
         assert not calls.look(frozenset(), 9, scan=False).looked.scanned
         calls.detach()
+
+
+@contextlib.contextmanager
+def _calls(base: Path, hint: Callable[[str | None], None], min_free_mib: int = 0) -> Iterator[FolderCalls]:
+    """Attached, and listening."""
+    clock, folder = FakeClock(), hot_folder(base, watch="events")
+    with Journal(base / "journal", clock) as journal:
+        us = Owner.this_process(f"us {min_free_mib}", clock.wall())
+        limits = Limits(min_free_mib=min_free_mib)  # type: ignore[call-arg]
+        calls = FolderCalls(folder, limits, hint, journal, us, clock, cost_bytes)
+        calls.attach()
+        try:
+            yield calls
+        finally:
+            calls.detach()
+
+
+@pytest.mark.contract("I1")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_watcher_that_broke_down_is_started_again_by_the_next_scan(tmp_path: Path) -> None:
+    heard: queue.Queue[str | None] = queue.Queue()
+    broken = threading.Event()
+
+    def hint(relative: str | None) -> None:
+        if not broken.is_set():
+            broken.set()
+            raise RuntimeError("a bug in whoever hears it")
+        heard.put(relative)
+
+    with _calls(tmp_path, hint) as calls:
+        (tmp_path / "hot" / "drop" / "lost.jpg").touch()
+        assert broken.wait(10)
+        while calls.look(frozenset(), 9, scan=False).events:
+            pass
+        assert calls.look(frozenset(), 9, scan=True).events
+        (tmp_path / "hot" / "drop" / "heard.jpg").touch()
+        while heard.get(timeout=10) != "heard.jpg":
+            pass
+
+
+def _offer(base: Path) -> Offer:
+    path = base / "hot" / "drop" / "a.png"
+    path.write_bytes(png(1))
+    return Offer("a.png", Stamp.of(path.lstat()), 0.0, "png", 8, 6)
+
+
+@pytest.mark.contract("I3")
+def test_a_daemon_that_lost_its_folder_claims_nothing_more(tmp_path: Path) -> None:
+    with _calls(tmp_path, lambda _: None) as calls:
+        record = tmp_path / "hot" / ".bshm" / "owner"
+        record.write_text(record.read_text().replace('"us 0"', '"another"'))
+        with pytest.raises(OwnershipLost):
+            calls.claim(_offer(tmp_path), 1, None)
+        with pytest.raises(OwnershipLost):
+            calls.look(frozenset(), 9, scan=False)
+        assert (tmp_path / "hot" / "drop" / "a.png").exists()
+
+
+@pytest.mark.contract("L4")
+def test_a_photo_is_not_claimed_while_the_reserve_is_touched(tmp_path: Path) -> None:
+    with tmpfs(tmp_path / "hot", "size=4m"):
+        with _calls(tmp_path, lambda _: None, min_free_mib=2) as calls:
+            offer = _offer(tmp_path)
+            (tmp_path / "hot" / "filler").write_bytes(bytes(3 << 20))
+            with pytest.raises(PlaceUnavailable, match="kept in reserve") as caught:
+                calls.claim(offer, 1, None)
+            assert caught.value.reason == "disk_full"
+            (tmp_path / "hot" / "filler").unlink()
+        with pytest.raises(PlaceUnavailable, match="reserve"), _calls(tmp_path, lambda _: None, min_free_mib=8):
+            pass
 
 
 def test_a_polled_folder_says_that_no_event_reaches_it_and_is_scanned_as_often_as_a_share(tmp_path: Path) -> None:

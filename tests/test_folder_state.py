@@ -98,6 +98,7 @@ def test_settled_photos_are_fetched_before_the_offers_run_out_and_no_sooner() ->
     assert folder.due(1.2) == "look"
 
 
+@pytest.mark.contract("L5")
 def test_a_folder_where_nothing_happens_is_left_alone_for_long() -> None:
     """No busy loop: at most a look every other second, to see whether the root is still there."""
     folder = _watching()
@@ -123,6 +124,7 @@ def test_a_scan_asked_while_looking_is_not_forgotten_and_one_that_was_done_is() 
     assert folder.due(6.0) != "scan"
 
 
+@pytest.mark.contract("D6", "L5")
 def test_a_folder_in_trouble_is_tried_again_less_and_less_often() -> None:
     folder = _watching()
     waits, now = [], 100.0
@@ -163,6 +165,15 @@ def test_a_folder_with_jobs_still_under_way_is_not_attached_under_them() -> None
     assert folder.due(1000.0) == "attach"
 
 
+@pytest.mark.contract("I1")
+def test_a_scan_that_hung_for_an_hour_does_not_keep_the_folder_deaf_for_ten() -> None:
+    folder = _watching()
+    folder.trouble(FolderMode.UNREACHABLE, "it does not come back", 10.0)
+    folder.saw(a_look(3600.0, scanned=True), 3600.0)
+    folder.attached(Attached((), events=True, network=False), 3601.0)
+    assert folder.due(3601.0) == "scan"
+
+
 def test_offers_made_before_a_trouble_are_void() -> None:
     folder = _watching()
     folder.offers.append(an_offer("a.png", 1))
@@ -184,6 +195,7 @@ def test_offers_made_before_a_trouble_are_void() -> None:
         (109.0, 105.0, 110.1, False),
     ],
 )
+@pytest.mark.contract("L6")
 def test_a_folder_is_hung_when_a_call_has_not_come_back_for_ten_seconds(
     attaching_since: float | None, oldest_call: float | None, now: float, hung: bool
 ) -> None:
@@ -226,6 +238,7 @@ def test_hints_are_not_gathered_while_the_folder_is_away() -> None:
     assert folder.hints == set()
 
 
+@pytest.mark.contract("I1")
 def test_a_clock_set_back_strands_no_retry() -> None:
     folder = _watching()
     years = 3 * 365 * 86400
@@ -233,6 +246,7 @@ def test_a_clock_set_back_strands_no_retry() -> None:
     assert folder.next_job(WALL) is folder.backlog[0]
 
 
+@pytest.mark.contract("L5", "L6")
 def test_an_attachment_that_hangs_wakes_the_loop_once_and_then_no_more() -> None:
     folder = _watching()
     folder.ask_attach(50.0)

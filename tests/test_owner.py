@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -57,6 +58,7 @@ def test_acquiring_twice_changes_nothing(folder: HotFolder) -> None:
     [{"pid": 2**22 + 1}, {"pid_started": "1"}, {"boot_id": "an earlier boot"}, {"boot_id": "b", "pid_namespace": 1}],
     ids=["no such process", "its number was used again", "before the last boot", "a container before the last boot"],
 )
+@pytest.mark.contract("I3")
 def test_a_dead_owner_of_this_machine_is_replaced_at_once(folder: HotFolder, changes: dict[str, object]) -> None:
     _owned_by(folder, replace(_ALIVE, **changes))  # type: ignore[arg-type]
     owner.acquire(folder, _US)
@@ -73,6 +75,7 @@ def test_a_dead_owner_of_this_machine_is_replaced_at_once(folder: HotFolder, cha
     ],
     ids=["alive", "on another machine", "on another machine, booted since", "in another container"],
 )
+@pytest.mark.contract("I3")
 def test_an_owner_that_may_be_alive_is_named_and_left_alone(folder: HotFolder, changes: dict[str, object]) -> None:
     other = replace(_ALIVE, host="studio-7", **changes)  # type: ignore[arg-type]
     _owned_by(folder, other)
@@ -85,6 +88,7 @@ def test_an_owner_that_may_be_alive_is_named_and_left_alone(folder: HotFolder, c
 
 
 @pytest.mark.parametrize("content", [b"", b"[]", b"\xff", b'{"pid": 1}', b'{"incarnation": "01US"', b"\0" * 512])
+@pytest.mark.contract("I3")
 def test_a_damaged_record_belongs_to_nobody(folder: HotFolder, content: bytes) -> None:
     _record(folder).write_bytes(content)
     with pytest.raises(OwnershipLost, match="nobody"):
@@ -98,6 +102,18 @@ def test_a_lost_owner_learns_who_has_the_folder_now(folder: HotFolder) -> None:
     _owned_by(folder, replace(_ALIVE, host="studio-7"))
     with pytest.raises(OwnershipLost, match=r"portraits is owned by process \d+ on studio-7"):
         owner.check(folder, _US)
+
+
+@pytest.mark.contract("I3")
+def test_an_owner_that_was_killed_is_dead_also_while_nobody_asks_how_it_ended(folder: HotFolder) -> None:
+    with subprocess.Popen(["sleep", "60"]) as process:
+        _owned_by(folder, replace(_ALIVE, pid=process.pid, pid_started=owner._started(process.pid)))
+        with pytest.raises(InstanceRunning):
+            owner.acquire(folder, _US)
+        process.kill()
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)  # it ended; it is not reaped
+        owner.acquire(folder, _US)
+    owner.check(folder, _US)
 
 
 def test_giving_up_frees_the_folder_but_never_takes_it_from_another(folder: HotFolder) -> None:
@@ -123,6 +139,7 @@ def test_this_process_is_alive_to_itself_and_a_dead_one_of_another_machine_can_n
     assert not replace(_US, pid_started="1", machine_id="another").is_dead(_US)
 
 
+@pytest.mark.contract("I3")
 def test_a_daemon_that_loses_its_folder_before_publishing_lets_go_of_the_photo(tmp_path: Path) -> None:
     """And whoever has it then finishes the photo, once."""
     studio = Studio(tmp_path)

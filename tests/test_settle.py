@@ -228,3 +228,14 @@ def test_a_rename_without_a_trace_settles_after_the_longest_wait() -> None:
 def test_a_backlog_settles_at_once_where_only_renamed_files_are_taken() -> None:
     seen, old = Seen(renamed_only=True), stamp(100, mtime=WALL - 900, ctime=WALL - 900)
     assert [seen.at(0, old), seen.at(2, old)] == ["wait", "settled"]
+
+
+@pytest.mark.contract("I1")
+def test_a_wall_clock_that_jumps_forward_does_not_make_a_half_photo_old() -> None:
+    settling = tracker()
+    settling.add(["a.jpg"], 0.0)
+    assert settling.observed("a.jpg", S1, 0.0, WALL) is Step.WAIT
+    assert settling.observed("a.jpg", S1, 2.0, WALL + 7200) is Step.QUIET
+    settling.probed("a.jpg", Writer.FREE, 2.0)
+    assert settling.take_settled() == "a.jpg"
+    assert not settling.incomplete("a.jpg", 2.0)

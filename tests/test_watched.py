@@ -126,3 +126,17 @@ def test_every_call_of_a_disk_goes_through_the_one_inside(clock: FakeClock, tmp_
     for name in CHANGES:
         with pytest.raises(OSError, match="Errno 5"):
             getattr(disk, name)(dir_fd, "x", dir_fd, "y")
+
+
+@pytest.mark.contract("L6")
+def test_a_visit_is_watched_from_call_to_call_and_forgotten_at_its_end(clock: FakeClock, dir_fd: int) -> None:
+    """What hangs may be a call of the system's own: a status, a close."""
+    disk = WatchedDisk(Disk(), clock)
+    with disk.visit():
+        assert not disk.exists(dir_fd, "x")
+        clock.advance(7)
+        with disk.visit():
+            assert disk.oldest_call() == 50.0
+        assert list(disk.entries(dir_fd)) == []
+        assert disk.oldest_call() == 57.0
+    assert disk.oldest_call() is None

@@ -145,9 +145,12 @@ def _locked(private_fd: int, how: int) -> Iterator[None]:
 
 
 def _started(pid: int) -> str:
-    """The start time of a process in clock ticks since boot (field 22 of /proc/PID/stat); "" when it is gone."""
+    """The start time of a process in clock ticks since boot (field 22 of /proc/PID/stat); "" when it is gone.
+
+    One that ended is gone, whether or not its parent has asked how: some containers have nobody who does.
+    """
     fields = _read(f"/proc/{pid}/stat").rpartition(")")[2].split()
-    return fields[19] if len(fields) > 19 else ""
+    return fields[19] if len(fields) > 19 and fields[0] not in ("Z", "X") else ""
 
 
 def _read(path: str) -> str:

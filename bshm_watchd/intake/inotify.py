@@ -61,11 +61,13 @@ class EventQueue(InotifyFD):
     def __init__(self, lost: Callable[[], None]) -> None:
         super().__init__()
         self._lost = lost
+        self.is_deaf = False  # the last directory was unmounted or removed, and may be back at its path
         os.set_inheritable(self._inotify_fd, False)  # watchdog leaves it open across exec
 
     def handle_event(self, event: InotifyEvent) -> None:
         super().handle_event(event)
-        if event.is_queue_overflow:
+        self.is_deaf = event.is_ignored and not self._watch_for_wd
+        if event.is_queue_overflow or self.is_deaf:
             self._lost()
 
 
@@ -75,7 +77,7 @@ class _Observer(BaseObserver):
         self._queue = queue
 
     def is_alive(self) -> bool:
-        return super().is_alive() and self._queue.is_alive()
+        return super().is_alive() and self._queue.is_alive() and not self._queue.is_deaf
 
     def on_thread_stop(self) -> None:
         super().on_thread_stop()

@@ -22,6 +22,7 @@ from bshm_watchd.intake.watcher import (
     hint_of,
     make_watcher,
 )
+from tests.support.mounts import image, mount, unmount
 
 WATCHERS: dict[str, Callable[[], Watcher]] = {"events": EventWatcher, "poll": PollWatcher}
 DEADLINE_SECONDS = 20.0
@@ -135,6 +136,7 @@ def test_what_is_no_directory_is_refused_aloud(watcher: Watcher, hints: Hints, t
     assert set(threading.enumerate()) <= threads
 
 
+@pytest.mark.contract("I1")
 def test_the_configuration_and_the_file_system_choose_the_watcher() -> None:
     kinds = {
         (watch, network): type(make_watcher(watch, network=network))
@@ -203,6 +205,7 @@ def test_what_is_read_or_taken_away_is_not_heard(listening: Watcher, hints: Hint
     assert set(hints.seen[begun:]) <= {"before.jpg", "after.jpg"}
 
 
+@pytest.mark.contract("I1")
 def test_a_drop_that_is_removed_ends_the_watch(hints: Hints, tmp_path: Path) -> None:
     watcher = EventWatcher()
     (tmp_path / "drop").mkdir()
@@ -213,6 +216,24 @@ def test_a_drop_that_is_removed_ends_the_watch(hints: Hints, tmp_path: Path) -> 
         threading.Event().wait(0.01)
     assert not watcher.alive()
     watcher.stop()
+
+
+@pytest.mark.contract("I1")
+def test_a_disk_that_was_unmounted_and_mounted_again_ends_the_watch(hints: Hints, tmp_path: Path) -> None:
+    """It is the same directory, by every number; only its watches are gone."""
+    with image(tmp_path / "disk", 4) as disk:
+        (tmp_path / "drop").mkdir()
+        mount("-o", "loop", disk, tmp_path / "drop")
+        watcher = EventWatcher()
+        try:
+            watcher.start(str(tmp_path / "drop"), hints)
+            subprocess.run(["umount", tmp_path / "drop"], check=True)
+            mount("-o", "loop", disk, tmp_path / "drop")
+            assert hints.until(None)
+            assert not watcher.alive()
+            watcher.stop()
+        finally:
+            unmount(tmp_path / "drop")
 
 
 def test_no_inotify_descriptor_is_left_open_across_exec(listening: Watcher) -> None:
@@ -228,6 +249,7 @@ def _is_inotify(name: str) -> bool:
         return False
 
 
+@pytest.mark.contract("I1")
 def test_lost_events_ask_for_a_scan(hints: Hints, tmp_path: Path) -> None:
     from watchdog.observers.inotify_c import InotifyConstants, InotifyEvent, Mask, WatchDescriptor
 
@@ -246,6 +268,7 @@ def test_lost_events_ask_for_a_scan(hints: Hints, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("limit", "said"), [("max_user_watches", "max_user_watches"), ("max_user_instances", "max_user_instances")]
 )
+@pytest.mark.contract("I1")
 def test_a_limit_of_the_kernel_is_said_with_what_to_do(tmp_path: Path, limit: str, said: str) -> None:
     script = f"""
 import threading

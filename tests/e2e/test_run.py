@@ -79,6 +79,7 @@ def test_a_photo_that_its_owner_takes_back_is_not_missed(zoo: tuple[Program, sub
 
 
 @pytest.mark.slow
+@pytest.mark.contract("I1")
 def test_twenty_thousand_files_dropped_while_it_is_stopped_are_all_accounted_for(tmp_path: Path) -> None:
     """Far more events than the kernel keeps: 19,900 files of other kinds, and 100 photos among them."""
     program = Program(tmp_path)
@@ -97,6 +98,7 @@ def test_twenty_thousand_files_dropped_while_it_is_stopped_are_all_accounted_for
 
 
 @pytest.mark.slow
+@pytest.mark.contract("L5")
 def test_idle_it_uses_no_processor_and_writes_nothing(tmp_path: Path) -> None:
     """A minute beside 10,000 finished files: less than half a percent of a core, and not a byte to the disk."""
     program = Program(tmp_path)

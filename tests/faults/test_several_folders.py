@@ -29,6 +29,7 @@ def _two_folders(base: Path, photos: int = 3, extra: str = "", other: str = "") 
 
 @pytest.mark.contract("D6", "L6")
 @pytest.mark.parametrize("at", [0, 25, 40])
+@pytest.mark.contract("D6", "L6", "O6")
 def test_a_full_disk_holds_one_folder_and_the_others_finish(tmp_path: Path, at: int) -> None:
     studio = _two_folders(tmp_path)
     full = ErringDisk(at, errno.ENOSPC, once=False)
@@ -38,9 +39,11 @@ def test_a_full_disk_holds_one_folder_and_the_others_finish(tmp_path: Path, at: 
         assert len(studio.trees["weddings"].tree("done")) < 3
         full.mended = True
         running.run(until=lambda: len(studio.trees["weddings"].tree("done")) == 3)
+    assert {row.attempts for row in studio.rows()} == {0}
     invariants.check(studio)
 
 
+@pytest.mark.contract("I7", "L6")
 def test_a_folder_whose_root_is_gone_is_left_and_the_others_finish(tmp_path: Path) -> None:
     studio = _two_folders(tmp_path)
     assert studio.run() == EXIT_FINE
@@ -58,6 +61,7 @@ def test_a_folder_whose_root_is_gone_is_left_and_the_others_finish(tmp_path: Pat
 
 
 @pytest.mark.parametrize(("weight", "of_24"), [(1, 12), (3, 6), (7, 3)])
+@pytest.mark.contract("L6")
 def test_folders_are_served_by_their_weight_where_not_all_can_be(tmp_path: Path, weight: int, of_24: int) -> None:
     studio = _two_folders(tmp_path, photos=24, extra=f"    weight: {weight}\n")
     served: list[str] = []
@@ -191,6 +195,7 @@ _MOMENTS: dict[str, Callable[[str, str], bool]] = {
 
 @pytest.mark.contract("I3")
 @pytest.mark.parametrize("moment", _MOMENTS.values(), ids=_MOMENTS)
+@pytest.mark.contract("I3", "D3")
 def test_an_owner_that_is_lost_on_the_way_lets_go_and_the_other_finishes_once(
     tmp_path: Path, moment: Callable[[str, str], bool]
 ) -> None:
@@ -204,6 +209,7 @@ def test_an_owner_that_is_lost_on_the_way_lets_go_and_the_other_finishes_once(
     invariants.check(studio)
 
 
+@pytest.mark.contract("I3")
 def test_a_folder_that_a_living_daemon_owns_is_left_alone(tmp_path: Path) -> None:
     studio = Studio(tmp_path)
     studio.drop("a.png")
