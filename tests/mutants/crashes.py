@@ -40,11 +40,11 @@ MUTANTS = (
     ),
     Mutant(
         "D4",
-        "leaves jobs whose work directory is gone under way for ever",
+        "leaves a job under way for ever whose original has left its work directory",
         "bshm_watchd/recovery.py",
         "    _close_rows(folder, journal, clock, {job.id for job in jobs})\n",
-        "",
-        _DYING,
+        "    _close_rows(folder, journal, clock, set(found))\n",
+        "tests/faults/test_lost_records.py::test_a_record_lost_at_any_moment_loses_no_photo_and_makes_no_second_set",
     ),
     Mutant(
         "D4",
