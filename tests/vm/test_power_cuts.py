@@ -73,12 +73,13 @@ def test_power_cuts_in_the_middle_of_work_lose_nothing_and_double_nothing(tmp_pa
 
 
 def _one_life(disk: Path, told: _Told, when: random.Random, *, at_work: bool) -> None:
-    """Cut while it works, or (before that) while it starts and recovers; a bit later than what was waited for."""
-    wanted = "finished" if at_work else "started"
-    later = when.uniform(0, 4) if at_work else when.uniform(2, 20)
+    """Cut after some results, or (before any) while it starts and recovers; a bit later than what was waited for."""
+    wanted, count = ("finished", when.randint(1, 20)) if at_work else ("started", 1)
+    later = when.uniform(0, 1) if at_work else when.uniform(2, 20)
     with Machine("power", told.request(last=False), [disk]) as machine:
-        for line in machine.wait_for(lambda line: wanted in line, _LIFE_SECONDS):
-            told.take(line)
+        for _ in range(count):
+            for line in machine.wait_for(lambda line: wanted in line, _LIFE_SECONDS):
+                told.take(line)
         time.sleep(later)
         machine.cut_power()
         for line in machine.told(_LIFE_SECONDS):  # all that was said before the cut
