@@ -64,6 +64,7 @@ def test_power_cuts_in_the_middle_of_work_lose_nothing_and_double_nothing(tmp_pa
     with Machine("power", told.request(last=True), [disk]) as machine:
         for line in machine.told(_LIFE_SECONDS):
             told.take(line)
+            assert not told.violations or "violation" in line, "\n".join(told.violations)
         assert line == {"over": True}, machine.last_words()
     evidence(
         power_cuts=_CUTS, photos_dropped=len(told.dropped), acknowledged_results=len(told.finished),

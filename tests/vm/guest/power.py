@@ -6,6 +6,7 @@ file system commits, only what somebody syncs. So whatever the daemon does not s
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import itertools
 import os
@@ -66,7 +67,8 @@ class _Life:
                 self.dropped.add(serial)
                 say(dropped=serial)
 
-    def daemon(self, *, unsynced: bool) -> subprocess.Popen[str]:
+    @contextlib.contextmanager
+    def daemon(self, *, unsynced: bool) -> Iterator[subprocess.Popen[str]]:
         from tests.e2e.program import Program
 
         _BASE.mkdir(exist_ok=True)
@@ -74,7 +76,11 @@ class _Life:
         if unsynced:
             command[command.index("bshm_watchd.cli.main")] = "tests.vm.guest.unsynced"
         os.sync()  # configuration and drop/ are the operator's, and were there long ago
-        return subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+        with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as daemon:
+            try:
+                yield daemon
+            finally:
+                daemon.kill()
 
     def follow(self, daemon: subprocess.Popen[str]) -> None:
         """Pass on what the daemon says is done, with the result's bytes as they are now."""
