@@ -1,0 +1,19 @@
+"""Every contract is named by a test, broken on purpose, and told in docs/guarantees.md."""
+
+from __future__ import annotations
+
+from tests.guarantees import PAGE, named_in, table
+from tests.mutants.__main__ import mutants
+from tests.support.contracts import CONTRACTS
+
+
+def test_every_contract_is_named_by_a_test() -> None:
+    assert set(CONTRACTS) - named_in().keys() == set()
+
+
+def test_every_contract_has_a_break_that_a_test_sees() -> None:
+    assert set(CONTRACTS) - {mutant.contract for mutant in mutants()} == set()
+
+
+def test_the_page_tells_what_is_so() -> None:
+    assert table() in PAGE.read_text(encoding="utf-8"), "write it anew: python -m tests.guarantees"
