@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from bshm_watchd.daemon import EXIT_OWNED
+from bshm_watchd.ending import EXIT_OWNED
 from bshm_watchd.ops.asking import ControlError, ask
 from tests.e2e.program import Program, wait_until
 from tests.support.contracts import Evidence
