@@ -14,6 +14,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from pkgutil import iter_modules
@@ -41,25 +42,37 @@ def main() -> int:
     wanted = parser.parse_args().contracts
     chosen = [mutant for mutant in mutants() if not wanted or mutant.contract in wanted]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        seen = list(map(_say, chosen, pool.map(_is_seen, chosen)))
+        seen = list(map(_say, chosen, pool.map(_verdict, chosen)))
     print(f"{sum(seen)} of {len(chosen)} breaks were seen")
     return 0 if all(seen) else 1
 
 
-def _say(mutant: Mutant, seen: bool) -> bool:
-    print(f"{'seen' if seen else 'NOT SEEN':8} {mutant.contract:4} {mutant.what}  ({mutant.test})", flush=True)
-    return seen
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    seen: bool
+    why: str  # what the test said, or why it said nothing
 
 
-def _is_seen(mutant: Mutant) -> bool:
+def _say(mutant: Mutant, verdict: Verdict) -> bool:
+    how = "seen" if verdict.seen else "NOT SEEN"
+    print(f"{how:8} {mutant.contract:4} {mutant.what}  ({mutant.test})\n{'':14}{verdict.why}", flush=True)
+    return verdict.seen
+
+
+def _verdict(mutant: Mutant) -> Verdict:
     with _broken(mutant) as copy:
         command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", mutant.test]
-        environment = os.environ | {"PYTHONPATH": copy, "PYTHONDONTWRITEBYTECODE": "1"}
+        environment = os.environ | {"PYTHONPATH": copy, "PYTHONDONTWRITEBYTECODE": "1", "COLUMNS": "200"}
         try:
-            ended = subprocess.run(command, cwd=copy, env=environment, capture_output=True, timeout=_SECONDS)
+            ended = subprocess.run(
+                command, cwd=copy, env=environment, capture_output=True, text=True, timeout=_SECONDS
+            )  # fmt: skip
         except subprocess.TimeoutExpired:
-            return True  # it hangs: whoever waits for the test sees that, too
-        return ended.returncode == _FAILED
+            return Verdict(False, f"not over after {_SECONDS} s, which says nothing")
+    failed = [line for line in ended.stdout.splitlines() if line.startswith("FAILED ")]
+    if ended.returncode == _FAILED and failed:
+        return Verdict(True, failed[0].partition(" - ")[2] or "it failed")
+    return Verdict(False, f"pytest ended with {ended.returncode}: {' '.join(ended.stdout.split()[-12:])}")
 
 
 @contextlib.contextmanager
