@@ -143,6 +143,8 @@ class Pipeline:
     def _make(self, course: _Course) -> None:
         if course.job.problem is not None:  # seen at intake: nothing of it is decoded
             return course.move(State.REJECTING)
+        if course.job.ran_in:  # in a life that may have ended before it had cleared away: its temporaries bear its name
+            self._discard(course)
         with original.read(course.folder, course.job) as source:
             course.move(State.RUNNING, sha256=source.sha256, ran_in=self._us.incarnation)
             photo = self._decoder.decode(source.fd, source.size_bytes)
@@ -249,11 +251,15 @@ class Pipeline:
         return LetGo(course.job, str(error))
 
     def _refunded(self, course: _Course) -> Job:
-        """The place failed while the photo was in work: back to claimed, as far as the place still takes it."""
+        """The place failed while the photo was in work: back to claimed, as far as the place still takes it.
+
+        The record first: one that says `publishing` may have got its name although writing it failed, and would take
+        a discarded temporary for a published result.
+        """
         if course.job.state is State.RUNNING:
             with contextlib.suppress(PlaceUnavailable, OSError, OwnershipLost, ProgramEnding):
-                self._discard(course)
                 course.move(State.CLAIMED)
+                self._discard(course)
         if course.job.state is State.RUNNING:
             return replace(course.job, state=State.CLAIMED)
         return course.job

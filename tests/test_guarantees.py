@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.guarantees import PAGE, named_in, table
-from tests.mutants.__main__ import mutants
+from tests.mutants.__main__ import mutants, times
 from tests.support.contracts import CONTRACTS
 
 
@@ -13,6 +13,10 @@ def test_every_contract_is_named_by_a_test() -> None:
 
 def test_every_contract_has_a_break_that_a_test_sees() -> None:
     assert set(CONTRACTS) - {mutant.contract for mutant in mutants()} == set()
+
+
+def test_every_break_fits_its_file() -> None:
+    assert [f"{mutant.path}: {mutant.old}" for mutant in mutants() if times(mutant) != 1] == []
 
 
 def test_the_page_tells_what_is_so() -> None:

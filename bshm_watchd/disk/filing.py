@@ -17,19 +17,19 @@ _NO_FILE_OF_OURS = (errno.ENOENT, errno.ELOOP, errno.ENXIO, errno.EACCES, errno.
 
 
 def file_original(folder: HotFolder, job: Job, place: Place) -> None:
-    """Move the original to its filed name; `FileExistsError` when that is taken. Nothing to do when it has left."""
+    """Move the original to its filed name, durably; `FileExistsError` when that is taken. It may have left before."""
     disk = folder.disk
     with contextlib.ExitStack() as stack:
         try:
             work_fd = stack.enter_context(folder.work(job.id))
         except FileNotFoundError:  # filed, and its work directory removed, by an earlier try
             return
-        if not disk.exists(work_fd, original_name(job)):
-            return
-        with folder.directory(place) as dir_fd:
-            move_original(disk, work_fd, original_name(job), dir_fd, place.name)
-            disk.fsync(dir_fd)
-            disk.fsync(work_fd)
+        if disk.exists(work_fd, original_name(job)):
+            with folder.directory(place) as dir_fd:
+                move_original(disk, work_fd, original_name(job), dir_fd, place.name)
+        with contextlib.suppress(FileNotFoundError), folder.existing(place) as dir_fd:
+            disk.fsync(dir_fd)  # also where an earlier life moved it, and died before this: its record goes next
+        disk.fsync(work_fd)
 
 
 def delete_original(folder: HotFolder, job: Job) -> None:

@@ -25,7 +25,7 @@ from bshm_watchd.disk import permissions
 from bshm_watchd.disk.durable import create_record, make_directory, read_record, write_record
 from bshm_watchd.disk.known_roots import FORGOTTEN, Free, KnownRoots
 from bshm_watchd.disk.ops import Disk
-from bshm_watchd.disk.walk import named, open_below, open_named, open_or_make
+from bshm_watchd.disk.walk import named, open_below, open_named, open_or_make, parts
 from bshm_watchd.errors import ConfigError, PermissionsIgnored, PlaceUnavailable, place_error
 from bshm_watchd.jobs import Place
 
@@ -63,6 +63,7 @@ class HotFolder:
         # Written by `attach` alone, on the folder's thread, while no job of the folder runs; read by all.
         self._identities: dict[str, _Identity] = {}
         self._mismatches: set[str] = set()
+        self._durable: set[tuple[str, tuple[str, ...]]] = set()  # directories whose name is on the disk; added by all
         # Held while a directory is made: two workers at it would need two temporaries, and a kill leaves the second.
         self._making = threading.Lock()
         self.stable_inodes = True  # false where the file system makes inode numbers up
@@ -79,6 +80,7 @@ class HotFolder:
         directories for originals lie on another file system.
         """
         with _sorted_errors():
+            self._durable.clear()
             self._identities[""] = self._attach_root(str(self.settings.path), _PRIVATE, _MARKER, adopt)
             self._identities = {"": self._identities[""]}
             own()
@@ -142,6 +144,7 @@ class HotFolder:
             open_or_make(self.disk, root_fd, place.directory, make) as fd,
             named(place.directory),
         ):
+            self._make_durable(root_fd, place)
             yield fd
 
     @contextlib.contextmanager
@@ -260,9 +263,24 @@ class HotFolder:
             if not self.disk.exists(parent_fd, name):  # another worker may have made it meanwhile
                 make_directory(self.disk, parent_fd, name, rule, tell)
 
+    def _make_durable(self, root_fd: int, place: Place) -> None:
+        """Once a life, the names on the way are synced: whoever made them may have died before doing that."""
+        names = parts(place.directory)
+        for depth in range(len(names)):
+            known = (place.root, names[: depth + 1])
+            if known not in self._durable:
+                # A directory that we may only search is somebody else's: its names were there before us.
+                with (
+                    contextlib.suppress(PermissionError),
+                    open_below(self.disk, root_fd, "/".join(names[:depth])) as fd,
+                ):
+                    self.disk.fsync(fd)
+                self._durable.add(known)
+
     def _make_layout(self) -> None:
         with self.root() as root_fd, open_or_make(self.disk, root_fd, WORK, self._make_private):
             self._keep_private(root_fd)
+            self._make_durable(root_fd, Place("", WORK, ""))
         with self.directory(Place("", DROP, "")):
             pass
 

@@ -59,7 +59,14 @@ def _say(mutant: Mutant, verdict: Verdict) -> bool:
     return verdict.seen
 
 
+def times(mutant: Mutant) -> int:
+    """How often the text that it breaks stands in its file: once, or it does not fit any more."""
+    return (_ROOT / mutant.path).read_text(encoding="utf-8").count(mutant.old)
+
+
 def _verdict(mutant: Mutant) -> Verdict:
+    if times(mutant) != 1:
+        return Verdict(False, f"does not fit: {mutant.path} has {mutant.old!r} {times(mutant)} times")
     with _broken(mutant) as copy:
         command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", mutant.test]
         environment = os.environ | {"PYTHONPATH": copy, "PYTHONDONTWRITEBYTECODE": "1", "COLUMNS": "200"}
@@ -77,15 +84,12 @@ def _verdict(mutant: Mutant) -> Verdict:
 
 @contextlib.contextmanager
 def _broken(mutant: Mutant) -> Iterator[str]:
-    """A copy of the project with the break made. Raises `ValueError` where the break no longer fits the file."""
+    """A copy of the project with the break made."""
     with tempfile.TemporaryDirectory(prefix="bshm-watchd-mutant-", ignore_cleanup_errors=True) as base:
         for name in _COPIED:
             _copy(_ROOT / name, Path(base) / name)
         path = Path(base) / mutant.path
-        text = path.read_text(encoding="utf-8")
-        if text.count(mutant.old) != 1:
-            raise ValueError(f"{mutant.path} has {mutant.old!r} {text.count(mutant.old)} times, not once")
-        path.write_text(text.replace(mutant.old, mutant.new), encoding="utf-8")
+        path.write_text(path.read_text(encoding="utf-8").replace(mutant.old, mutant.new), encoding="utf-8")
         yield base
 
 

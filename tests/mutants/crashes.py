@@ -25,8 +25,8 @@ MUTANTS = (
         "D2",
         "does not sync the directory in which a result got its name",
         "bshm_watchd/disk/publish.py",
-        "result.temporary, result.target.name)\n        folder.disk.fsync(dir_fd)\n",
-        "result.temporary, result.target.name)\n",
+        "no check before a rename closes every gap\n        disk.fsync(dir_fd)\n",
+        "no check before a rename closes every gap\n",
         "tests/faults/test_power_cut.py::test_a_power_cut_at_any_change_loses_nothing_and_doubles_nothing",
     ),
     Mutant(
@@ -90,8 +90,8 @@ MUTANTS = (
         "D8",
         "does not sync the directory in which an original was filed",
         "bshm_watchd/disk/filing.py",
-        "dir_fd, place.name)\n            disk.fsync(dir_fd)\n",
-        "dir_fd, place.name)\n",
+        "folder.existing(place) as dir_fd:\n            disk.fsync(dir_fd)",
+        "folder.existing(place) as dir_fd:\n            pass",
         "tests/faults/test_power_cut.py::test_a_power_cut_at_any_change_loses_nothing_and_doubles_nothing",
     ),
     Mutant(

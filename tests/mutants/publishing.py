@@ -11,4 +11,20 @@ MUTANTS = (
         '            folder.report_mismatch("result", mismatch)',
         "tests/faults/test_power_cut.py::test_a_power_cut_at_any_change_loses_nothing_and_doubles_nothing",
     ),
+    Mutant(
+        "D2",
+        "clears away after an error of the place before the record says so",
+        "bshm_watchd/pipeline.py",
+        "                course.move(State.CLAIMED)\n                self._discard(course)\n",
+        "                self._discard(course)\n                course.move(State.CLAIMED)\n",
+        "tests/faults/test_two_faults.py::test_dying_shortly_after_an_error_of_the_place_loses_and_doubles_nothing",
+    ),
+    Mutant(
+        "D2",
+        "believes that the names of directories it finds are on the disk",
+        "bshm_watchd/disk/folder.py",
+        "            if known not in self._durable:",
+        "            if False:",
+        "tests/faults/test_two_faults.py::test_what_is_done_after_a_kill_outlives_a_power_cut",
+    ),
 )

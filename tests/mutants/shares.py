@@ -31,7 +31,7 @@ MUTANTS = (
         "P4",
         "says of a share that ignores modes that all is well under strict",
         "bshm_watchd/disk/folder.py",
-        "        if self.settings.permissions.strict:\n            raise PermissionsIgnored(message)\n",
+        "        if strictly and self.settings.permissions.strict:\n            raise PermissionsIgnored(message)\n",
         "",
         "tests/test_folder.py::test_a_share_that_ignores_modes_is_said_once_or_fails_under_strict",
     ),
