@@ -44,6 +44,7 @@ _PLACE_ERRNOS = {
     errno.ETIMEDOUT: "share_gone",
     errno.EREMOTEIO: "share_gone",
     errno.ENOLCK: "no_locks",
+    errno.EAGAIN: "share_gone",  # CIFS, of a file that was open when the connection was lost
     errno.EMFILE: "too_many_open_files",
     errno.ENFILE: "too_many_open_files",
     errno.ENOMEM: "out_of_memory",

@@ -70,7 +70,7 @@ def _each_filed_original_has_its_own_name(tree: HotTree) -> None:
             below = path.relative_to(tree.path / place)
             filed = str(Path(*below.parts[1:]) if place == "done" else below)
             names = {_unnumbered(name) for name in tree.originals[sha256(path.read_bytes())]}
-            assert _unnumbered(filed) in names, f"{filed} was dropped as {names}"
+            assert _unnumbered(filed) in names, f"{filed} was dropped as {set(map(os.fsdecode, names))}"
 
 
 def _each_trouble_has_its_sidecar_and_no_other_is_there(tree: HotTree) -> None:
