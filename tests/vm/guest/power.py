@@ -47,7 +47,8 @@ def main(request: dict[str, Any]) -> None:
         life.check_what_was_left()
         if not request["last"]:
             life.drop_for_ever(request["next"])
-        _wait_until(lambda: not life.outstanding(), "all are done")
+        _wait_until(life.ready.is_set, "it is ready")
+        _wait_until(lambda: not life.outstanding() and not any((_HOT / ".bshm" / "work").iterdir()), "all are done")
         daemon.send_signal(signal.SIGTERM)
         assert daemon.wait(60) == 0
     life.check_everything()
@@ -58,6 +59,7 @@ class _Life:
     def __init__(self, dropped: set[int], finished: dict[str, str]) -> None:
         self.dropped = dropped
         self.finished = finished  # the follower's thread adds to it, nobody removes
+        self.ready = threading.Event()
 
     def resolve(self, perhaps: list[int]) -> None:
         """A photo whose delivery was cut may lie there or not: both are right, and now it is known."""
@@ -90,6 +92,8 @@ class _Life:
                 digest = _sha256(_HOT / "results" / found[1])
                 self.finished[found[1]] = digest
                 say(finished=found[1], sha256=digest)
+            elif line.rstrip().endswith(" info ready"):
+                self.ready.set()
             elif " info " not in line:
                 print(line.rstrip(), flush=True)
 
