@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import hashlib
 import os
@@ -12,10 +13,12 @@ from dataclasses import dataclass
 from bshm_watchd.disk.claim import original_name
 from bshm_watchd.disk.folder import HotFolder
 from bshm_watchd.disk.probe import Writer, probe_writer
-from bshm_watchd.errors import PhotoChanged
+from bshm_watchd.errors import PhotoChanged, PlaceUnavailable
 from bshm_watchd.jobs import Job, Stamp
 
 _BLOCK_BYTES = 1 << 20
+# What CIFS says of a file while its server is away. The photo has been claimed under this name, so it is not at fault.
+_CONNECTION_LOST = (errno.EINVAL, errno.EBADF)
 _SEALS = fcntl.F_SEAL_WRITE | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
 
 
@@ -36,7 +39,7 @@ def read(folder: HotFolder, job: Job, probe: Callable[[int], Writer] = probe_wri
     """
     memory_fd = os.memfd_create("original", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
     try:
-        with folder.work(job.id) as work_fd:
+        with _connected(folder, job), folder.work(job.id) as work_fd:
             fd = folder.disk.open_file(work_fd, original_name(job))
             try:
                 sha256 = _copy_unchanged(folder, job, fd, memory_fd)
@@ -60,6 +63,17 @@ def expect_unchanged(folder: HotFolder, job: Job) -> None:
     same = found.same_content if folder.network else found.same
     if not same(job.stamp, stable_inodes=folder.stable_inodes):
         raise PhotoChanged(f"{job.relative} changed after it was read")
+
+
+@contextlib.contextmanager
+def _connected(folder: HotFolder, job: Job) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if not folder.network or error.errno not in _CONNECTION_LOST:
+            raise
+        message = f"{job.relative} can't be read: {error.strerror}; bring the share back, work resumes by itself"
+        raise PlaceUnavailable("share_gone", message) from error
 
 
 def _copy_unchanged(folder: HotFolder, job: Job, fd: int, memory_fd: int) -> str:

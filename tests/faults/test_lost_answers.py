@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import shutil
 from pathlib import Path
 
@@ -13,6 +15,35 @@ from tests.support import invariants
 from tests.support.contracts import Evidence
 from tests.support.crashes import busy_studio
 from tests.support.disks import LostAnswerDisk, NoReplaceMissing
+
+
+class _Unreadable(Disk):
+    """Errs whenever a claimed photo is read, until `mended`."""
+
+    def __init__(self, code: int) -> None:
+        self._code = code
+        self.mended = False
+
+    def open_file(self, dir_fd: int, name: str) -> int:
+        if "/.bshm/work/" in os.readlink(f"/proc/self/fd/{dir_fd}") and name.endswith(".png") and not self.mended:
+            raise OSError(self._code, os.strerror(self._code), name)
+        return super().open_file(dir_fd, name)
+
+
+@pytest.mark.contract("D5", "D6")
+@pytest.mark.parametrize("code", [errno.EINVAL, errno.EBADF, errno.EAGAIN, errno.ECONNABORTED, errno.EHOSTDOWN])
+def test_a_claimed_photo_that_its_server_does_not_give_waits_for_the_share(
+    fast_path: Path, evidence: Evidence, code: int
+) -> None:
+    studio = busy_studio(fast_path)
+    disk = _Unreadable(code)
+    with studio.start(disk) as running:
+        running.run(until=lambda: running.state.mode in ("unreachable", "held"))
+        disk.mended = True
+        assert running.run() == EXIT_SOME_REJECTED
+    assert all(row.attempts == 0 for row in studio.rows()), "an innocent photo lost an attempt"
+    invariants.check(studio)
+    evidence(errors_injected=1)
 
 
 @pytest.mark.slow

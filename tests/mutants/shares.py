@@ -52,6 +52,14 @@ MUTANTS = (
         "tests/faults/test_lost_answers.py",
     ),
     Mutant(
+        "D5",
+        "holds it against the photo when its share can't be read",
+        "bshm_watchd/disk/original.py",
+        "        if error.errno not in _CONNECTION_LOST:\n            raise\n",
+        "        raise\n",
+        "tests/faults/test_lost_answers.py::test_a_claimed_photo_that_its_server_does_not_give_waits_for_the_share",
+    ),
+    Mutant(
         "D6",
         "does not try again where a server says of our own new file that it exists",
         "bshm_watchd/disk/durable.py",

@@ -62,7 +62,12 @@ class _Life:
         self.ready = threading.Event()
 
     def resolve(self, perhaps: list[int]) -> None:
-        """A photo whose delivery was cut may lie there or not: both are right, and now it is known."""
+        """A photo whose delivery was cut may lie there or not: both are right, and now it is known.
+
+        What is left of it is its sender's to remove.
+        """
+        for part in (_HOT / "drop").glob("*.part"):
+            part.unlink()
         there = {path.name for path in _BEFORE.rglob("*.png")}
         for serial in perhaps:
             if f"{serial}.png" in there:
