@@ -45,6 +45,7 @@ _PLACE_ERRNOS = {
     errno.EREMOTEIO: "share_gone",
     errno.ENOLCK: "no_locks",
     errno.EAGAIN: "share_gone",  # CIFS, of a file that was open when the connection was lost
+    errno.EINTR: "interrupted",  # a share served by a program that was disturbed; the kernel's own calls go on
     errno.EMFILE: "too_many_open_files",
     errno.ENFILE: "too_many_open_files",
     errno.ENOMEM: "out_of_memory",
@@ -59,6 +60,7 @@ _ADVICE = {
     "io_error": "check the disk and the kernel log; work resumes by itself",
     "share_gone": "bring the share back; work resumes by itself",
     "no_locks": "see that locks work there (NFS: rpc.statd); work resumes by itself",
+    "interrupted": "work resumes by itself",
     "too_many_open_files": "raise the limit of open files (LimitNOFILE=)",
     "out_of_memory": "lower limits.in_flight_mib or add memory",
 }

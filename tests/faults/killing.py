@@ -19,17 +19,16 @@ from pathlib import Path
 from tests.support import syscalls
 from tests.support.lanes import in_lanes
 from tests.support.struck import Blow, Struck, calls_of_a_run, load, sample, strike
-from tests.support.syscalls import Call, Fail, Kill
+from tests.support.syscalls import WRITES, Call, Fail, Kill
 
 ERRORS = (errno.EIO, errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.ESTALE, errno.EACCES, errno.EINTR)
-_WRITES = ("write", "pwrite64")
 _SAMPLE = 40
 
 
 def kills(calls: Iterable[Call]) -> list[Blow]:
     """At each call; at those that write also once half of it is written."""
     found = list(calls)
-    return [Blow(call, Kill()) for call in found] + [Blow(c, Kill(half=True)) for c in found if c.name in _WRITES]
+    return [Blow(call, Kill()) for call in found] + [Blow(c, Kill(half=True)) for c in found if c.name in WRITES]
 
 
 def errors(calls: Iterable[Call], codes: Iterable[int] = ERRORS) -> list[Blow]:
