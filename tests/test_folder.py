@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -16,6 +17,8 @@ from bshm_watchd.disk.ops import Disk
 from bshm_watchd.ending import EXIT_FINE
 from bshm_watchd.errors import ConfigError, PermissionsIgnored, PlaceUnavailable
 from bshm_watchd.jobs import Place
+from tests.support.disks import Died, DyingDisk
+from tests.support.power_cut import PowerCutDisk
 from tests.support.studio import Studio
 from tests.support.trees import TellingDisk, attach, attached, hot_folder, mode_of, tmpfs
 
@@ -308,3 +311,21 @@ def test_a_directory_is_made_by_one_worker_alone(tmp_path: Path) -> None:
     with folder.directory(place):
         pass
     assert len(disk.made) == 2, "results and new, each once"
+
+
+@pytest.mark.contract("D2")
+def test_a_directory_that_an_earlier_life_made_and_never_synced_outlives_a_power_cut(tmp_path: Path) -> None:
+    """Killed between the directory's name and its parent's sync: the next life finds it, and may not believe in it."""
+    place = Place("", "results/shoot", "")
+    for at in range(12):
+        base = tmp_path / str(at)
+        power = PowerCutDisk(base / "attic")
+        folder = attached(base, DyingDisk(-1, power))
+        folder.disk = DyingDisk(at, power)
+        with contextlib.suppress(Died), folder.directory(place):
+            pass
+        with attached(base, power).directory(place) as fd:
+            os.fsync(os.open("a.png", os.O_CREAT | os.O_WRONLY, dir_fd=fd))
+            power.fsync(fd)
+        power.cut()
+        assert (base / "hot" / "results" / "shoot" / "a.png").exists(), f"killed at change {at}"

@@ -15,6 +15,7 @@ from tests.support.disks import Died, DyingDisk, ErringDisk
 from tests.support.studio import Studio
 
 
+@pytest.mark.slow
 @pytest.mark.contract("D1", "D3", "D4", "D8")
 @pytest.mark.parametrize("extra", ["", TWO_OUTPUTS], ids=["one output", "two outputs"])
 def test_dying_at_any_change_loses_nothing_and_doubles_nothing(fast_path: Path, extra: str) -> None:
@@ -39,6 +40,7 @@ def test_dying_twice_loses_nothing(fast_path: Path) -> None:
         invariants.check(studio)
 
 
+@pytest.mark.slow
 @pytest.mark.contract("D5", "D6")
 @pytest.mark.parametrize("code", [errno.EIO, errno.ENOSPC, errno.EROFS, errno.EDQUOT, errno.ESTALE, errno.EACCES])
 def test_an_error_of_the_place_at_any_change_costs_nothing(fast_path: Path, code: int) -> None:

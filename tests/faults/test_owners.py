@@ -99,6 +99,7 @@ def _take_over(studio: Studio, frozen: _Frozen, wake_at: int) -> int:
     return count
 
 
+@pytest.mark.slow
 @pytest.mark.contract("I3", "D1", "D3")
 def test_an_owner_that_froze_at_any_moment_and_woke_at_any_other_doubles_and_loses_nothing(
     fast_path: Path, evidence: Evidence

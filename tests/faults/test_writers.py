@@ -110,6 +110,7 @@ def _made_of(studio: Studio, content: bytes) -> None:
     invariants.check(studio)
 
 
+@pytest.mark.slow
 @pytest.mark.contract("I2")
 @settings(
     max_examples=_EXAMPLES, deadline=None, database=None, suppress_health_check=list(HealthCheck), derandomize=True

@@ -25,6 +25,6 @@ MUTANTS = (
         "bshm_watchd/disk/folder.py",
         "            if known not in self._durable:",
         "            if False:",
-        "tests/faults/test_two_faults.py::test_what_is_done_after_a_kill_outlives_a_power_cut",
+        "tests/test_folder.py::test_a_directory_that_an_earlier_life_made_and_never_synced_outlives_a_power_cut",
     ),
 )
