@@ -95,6 +95,10 @@ class PhotoChanged(WatchdError):
     """The original changed while it was read: it goes back to where it came from, and nothing is counted."""
 
 
+class PhotoWithheld(WatchdError):
+    """The share does not give this claimed photo right now, though others may be fine: tried again, nothing counted."""
+
+
 class OwnershipLost(WatchdError):
     """Another daemon owns the hot folder now: this one lets go of its jobs there at once."""
 

@@ -26,6 +26,7 @@ from bshm_watchd.errors import (
     OwnershipLost,
     PermissionsIgnored,
     PhotoChanged,
+    PhotoWithheld,
     PlaceUnavailable,
     ProgramEnding,
     RejectedPhoto,
@@ -212,12 +213,23 @@ class Pipeline:
         except Exception as error:
             if _is_of_the_place(error):
                 raise
+            if isinstance(error, PhotoWithheld) and self._waits_for_its_photo(course, error):
+                return Retry(course.job)
             if course.job.state not in (State.CLAIMED, State.RUNNING):
                 logs.error("a finished result can't be published or filed", error, **course.fields)
                 raise PlaceUnavailable("unexpected", f"{course.job.folder}: {error}") from error
             if self._attempt_failed(course, error):
                 return Retry(course.job)
         return Ended(course.job)
+
+    def _waits_for_its_photo(self, course: _Course, error: PhotoWithheld) -> bool:
+        """Whether it is tried again without an attempt counted. The folder goes on with its other photos."""
+        retry_wall = retry.withheld_retry_wall(course.job.claimed_wall, self._clock.wall())
+        if retry_wall is None:
+            return False
+        logs.warning("tried again later", **course.fields, why=error)
+        course.commit(replace(course.job, retry_wall=retry_wall))
+        return True
 
     def _attempt_failed(self, course: _Course, error: Exception) -> bool:
         """Count a failed attempt. True when the job waits for another, False when it was filed under failed/."""

@@ -8,6 +8,8 @@ _FIRST_RETRY_SECONDS = 5.0
 _LAST_RETRY_SECONDS = 300.0
 _FIRST_HOLD_SECONDS = 1.0
 _LAST_HOLD_SECONDS = 60.0
+_WITHHELD_SECONDS = 15.0
+_LONGEST_WITHHELD_SECONDS = 600.0  # a server notices a client that is gone within minutes
 _LAST_DOUBLING = 16  # far beyond both limits; a share may be gone for months, and a float ends at 2 ** 1024
 
 
@@ -23,6 +25,11 @@ def given_up(attempts: int, max_attempts: int) -> bool:
 def retry_seconds(attempts: int) -> float:
     """How long after its `attempts`-th failed attempt a job waits: 5, 10, 20 ... at most 300 seconds."""
     return min(_FIRST_RETRY_SECONDS * _doubled(attempts - 1), _LAST_RETRY_SECONDS)
+
+
+def withheld_retry_wall(claimed_wall: float, wall: float) -> float | None:
+    """When a photo that its share does not give is tried again; None when that has gone on for too long."""
+    return wall + _WITHHELD_SECONDS if wall - claimed_wall < _LONGEST_WITHHELD_SECONDS else None
 
 
 def hold_seconds(failures: int) -> float:

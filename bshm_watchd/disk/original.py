@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from bshm_watchd.disk.claim import original_name
 from bshm_watchd.disk.folder import HotFolder
 from bshm_watchd.disk.probe import Writer, probe_writer
-from bshm_watchd.errors import PhotoChanged, PlaceUnavailable
+from bshm_watchd.errors import PhotoChanged, PhotoWithheld
 from bshm_watchd.jobs import Job, Stamp
 
 _BLOCK_BYTES = 1 << 20
-# What CIFS says of a file while its server is away. The photo has been claimed under this name, so it is not at fault.
+# What CIFS says after its connection was lost: Samba refuses a renamed file until it has forgotten the old connection.
 _CONNECTION_LOST = (errno.EINVAL, errno.EBADF)
 _SEALS = fcntl.F_SEAL_WRITE | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
 
@@ -33,7 +33,8 @@ class Original:
 
 @contextlib.contextmanager
 def read(folder: HotFolder, job: Job, probe: Callable[[int], Writer] = probe_writer) -> Iterator[Original]:
-    """Raises `PhotoChanged` when the photo is not what was claimed, before or after the one read, or may still change.
+    """Raises `PhotoChanged` when the photo is not what was claimed, before or after the one read, or may still change;
+    `PhotoWithheld` where its share does not give it.
 
     Our work directory is closed to others: once nobody has the photo open for writing, nobody can change it any more.
     """
@@ -72,8 +73,7 @@ def _connected(folder: HotFolder, job: Job) -> Iterator[None]:
     except OSError as error:
         if not folder.network or error.errno not in _CONNECTION_LOST:
             raise
-        message = f"{job.relative} can't be read: {error.strerror}; bring the share back, work resumes by itself"
-        raise PlaceUnavailable("share_gone", message) from error
+        raise PhotoWithheld(f"the share does not give {job.relative}: {error.strerror}") from error
 
 
 def _copy_unchanged(folder: HotFolder, job: Job, fd: int, memory_fd: int) -> str:

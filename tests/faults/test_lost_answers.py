@@ -17,33 +17,50 @@ from tests.support.crashes import busy_studio
 from tests.support.disks import LostAnswerDisk, NoReplaceMissing
 
 
-class _Unreadable(Disk):
-    """Errs whenever a claimed photo is read, until `mended`."""
+class _Withholding(Disk):
+    """Gives no claimed photo named `a.png`, until `mended`."""
 
     def __init__(self, code: int) -> None:
         self._code = code
+        self.tried = 0
         self.mended = False
 
     def open_file(self, dir_fd: int, name: str) -> int:
-        if "/.bshm/work/" in os.readlink(f"/proc/self/fd/{dir_fd}") and name.endswith(".png") and not self.mended:
+        in_work = os.readlink(f"/proc/self/fd/{dir_fd}").rpartition("/")[0].endswith("/.bshm/work")
+        if in_work and name == "a.png" and not self.mended:
+            self.tried += 1
             raise OSError(self._code, os.strerror(self._code), name)
         return super().open_file(dir_fd, name)
 
 
 @pytest.mark.contract("D5", "D6")
 @pytest.mark.parametrize("code", [errno.EINVAL, errno.EBADF, errno.EAGAIN, errno.ECONNABORTED, errno.EHOSTDOWN])
-def test_a_claimed_photo_that_its_server_does_not_give_waits_for_the_share(
+def test_a_claimed_photo_that_its_server_does_not_give_waits_and_loses_no_attempt(
     fast_path: Path, evidence: Evidence, code: int
 ) -> None:
     studio = busy_studio(fast_path)
-    disk = _Unreadable(code)
+    disk = _Withholding(code)
     with studio.start(disk) as running:
-        running.run(until=lambda: running.state.mode in ("unreachable", "held"))
+        running.run(until=lambda: disk.tried >= 5)
         disk.mended = True
         assert running.run() == EXIT_SOME_REJECTED
     assert all(row.attempts == 0 for row in studio.rows()), "an innocent photo lost an attempt"
     invariants.check(studio)
-    evidence(errors_injected=1)
+    evidence(errors_injected=disk.tried)
+
+
+def test_a_photo_that_its_server_does_not_give_keeps_no_other_waiting(fast_path: Path) -> None:
+    studio = busy_studio(fast_path)
+    studio.drop("b.png")
+    with studio.start(_Withholding(errno.EINVAL)) as running:
+        running.run(until=lambda: "b.png" in studio.tree("results"))
+        assert running.state.mode == "watching"
+
+
+def test_a_photo_that_its_server_never_gives_fails_in_the_end(fast_path: Path) -> None:
+    studio = busy_studio(fast_path)
+    assert studio.run(_Withholding(errno.EINVAL)) == EXIT_SOME_REJECTED
+    assert "failed/a.png" in studio.tree()
 
 
 @pytest.mark.slow

@@ -57,7 +57,7 @@ MUTANTS = (
         "bshm_watchd/disk/original.py",
         "        if error.errno not in _CONNECTION_LOST:\n            raise\n",
         "        raise\n",
-        "tests/faults/test_lost_answers.py::test_a_claimed_photo_that_its_server_does_not_give_waits_for_the_share",
+        "tests/faults/test_lost_answers.py::test_a_claimed_photo_that_its_server_does_not_give_waits_and_loses_no_attempt",
     ),
     Mutant(
         "D6",

@@ -225,5 +225,6 @@ def _smb_conf(shares: dict[str, Path]) -> str:
     return (
         "[global]\n server role = standalone server\n map to guest = Bad User\n guest account = root\n"
         f"{directories} log file = {_RUN}/log\n disable netbios = yes\n smb ports = 445\n load printers = no\n"
-        f"{sections}"
+        # By default a server remembers a client that is gone, and keeps its files open, for hours.
+        f" socket options = TCP_NODELAY SO_KEEPALIVE TCP_KEEPIDLE=5 TCP_KEEPINTVL=3 TCP_KEEPCNT=3\n{sections}"
     )
