@@ -139,7 +139,7 @@ def place_error(error: OSError) -> PlaceUnavailable | None:
 def state_error(error: OSError, state_dir: os.PathLike[str]) -> ConfigError | PlaceUnavailable:
     """Why the state directory can't be used at the start: what the operator must change, or its disk, for now."""
     place = place_error(error)
-    if place is None or place.reason in ("no_permission", "read_only"):
+    if place is None or place.reason in ("no_permission", "read_only", "not_a_directory"):
         what_to_do = "make it writable for this user or set state_dir"
         return ConfigError([f"state_dir {os.fspath(state_dir)}: {error.strerror}; {what_to_do}"])
     advice = _ADVICE[place.reason].replace("work resumes by itself", "then start it again")

@@ -40,7 +40,7 @@ def read(folder: HotFolder, job: Job, probe: Callable[[int], Writer] = probe_wri
     """
     memory_fd = os.memfd_create("original", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
     try:
-        with _connected(folder, job), folder.work(job.id) as work_fd:
+        with _connected(job), folder.work(job.id) as work_fd:
             fd = folder.disk.open_file(work_fd, original_name(job))
             try:
                 sha256 = _copy_unchanged(folder, job, fd, memory_fd)
@@ -67,11 +67,11 @@ def expect_unchanged(folder: HotFolder, job: Job) -> None:
 
 
 @contextlib.contextmanager
-def _connected(folder: HotFolder, job: Job) -> Iterator[None]:
+def _connected(job: Job) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if not folder.network or error.errno not in _CONNECTION_LOST:
+        if error.errno not in _CONNECTION_LOST:
             raise
         raise PhotoWithheld(f"the share does not give {job.relative}: {error.strerror}") from error
 
