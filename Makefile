@@ -28,7 +28,7 @@ demo: $(INSTALLED)  ## run the daemon on a few portraits; make demo PHOTOS=DIR t
 
 .PHONY: test
 test: $(INSTALLED) debian  ## every test but the long random runs
-	@$(BIN)/pytest -m "not soak and not vm"
+	@$(BIN)/pytest -m "not soak and not vm" --contracts
 
 .PHONY: check
 check: $(INSTALLED)  ## style, types, layers, sizes and the quick tests
