@@ -50,7 +50,7 @@ vm: $(INSTALLED) debian  ## real shares and real power cuts, in a virtual machin
 
 .PHONY: soak
 soak: $(INSTALLED) debian  ## random drops, faults, kills and reloads; make soak MINUTES=120 for the long one
-	@BSHM_WATCHD_SOAK_MINUTES=$(MINUTES) $(BIN)/pytest -m soak -s --contracts
+	@BSHM_WATCHD_SOAK_MINUTES=$(MINUTES) BSHM_WATCHD_SOAK_EXAMPLES=$$((20 * $(MINUTES))) $(BIN)/pytest -m soak -s --contracts
 
 .PHONY: mutants
 mutants: $(INSTALLED)  ## break each contract on purpose and see its test fail
