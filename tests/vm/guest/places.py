@@ -31,7 +31,9 @@ class Place:
     server: Path
 
     def __post_init__(self) -> None:
-        self.tree = HotTree(self.client)
+        HotTree(self.client)
+        # Judged where it truly lies: a client may go on refusing single files after it lost the connection to them.
+        self.tree = HotTree(self.server)
 
     def settings(self, **more: Any) -> dict[str, Any]:
         return {"name": self.name, "path": str(self.client), **OPTIONS, **more}

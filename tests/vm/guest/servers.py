@@ -220,6 +220,7 @@ def _smb_conf(shares: dict[str, Path]) -> str:
     )
     sections = "".join(
         f"[{name}]\n path = {path}\n guest ok = yes\n read only = no\n force user = root\n"
+        " create mask = 0664\n force create mode = 0664\n directory mask = 0775\n force directory mode = 0775\n"
         for name, path in shares.items()
     )
     return (

@@ -49,7 +49,7 @@ class _Shares:
         self.flaky = FlakyDisk(Path("/dev/vdb"), _MNT / "flaky")
         for name in ("cifs", "plain", "nfs"):
             (_SERVER / name / "portraits" / "drop").mkdir(parents=True)
-        (_SERVER / "nfs" / "portraits").chmod(_NFS_MODE)
+            (_SERVER / name / "portraits").chmod(_NFS_MODE if name == "nfs" else 0o775)
         # What lies below a mount point comes to light when the share is gone.
         (_MNT / "nfs" / "portraits" / "drop").mkdir(parents=True)
         self.samba.mount("studio", _MNT / "cifs")
