@@ -143,13 +143,13 @@ def outcome(decoder: ChildDecoder, content: bytes) -> str:
 
 @pytest.mark.contract("S1", "L2")
 def test_a_picture_that_decodes_for_ever_is_stopped_in_time(evidence: Evidence) -> None:
-    endless = jpeg_of_scans(3000, 480)
+    endless = jpeg_of_scans(8000, 480)
     with ChildDecoder(1, 120_000_000, 2) as decoder:
         decode(decoder, PNG)
         begun = time.monotonic()
         with pytest.raises(DecoderDied, match="longer than 2 seconds"):
             decode(decoder, endless)
-        assert time.monotonic() - begun < 10
+        assert time.monotonic() - begun < 60
         assert np.array_equal(decode(decoder, PNG).pixels, PICTURE)
     evidence(inputs_decoded=1)
 

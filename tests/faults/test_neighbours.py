@@ -56,7 +56,7 @@ def cut_while_read(decoder: Decoder) -> Photo:
 
 POISON: dict[str, tuple[Callable[[Decoder], Photo], type[Exception]]] = {
     "ends its child": (cut_while_read, DecoderDied),
-    "decodes for ever": (whole(jpeg_of_scans(3000, 480)), DecoderDied),
+    "decodes for ever": (whole(jpeg_of_scans(8000, 480)), DecoderDied),
     "has 900 megapixels": (whole(one_bit_png(30_000)), RejectedPhoto),
     "is cut off": (whole(of(COLOURS, "PNG")[:200]), RejectedPhoto),
     "is not liked by the model": (whole(plain(_NOT_THIS_ONE)), MattingFailed),
