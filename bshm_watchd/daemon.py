@@ -161,6 +161,7 @@ class Daemon:
                 self._call_failed(folder, answered.call, error, now)
             case Answered(value=Attached() as attached):
                 folder.attached(attached, now)
+                self.past.spare(attached.taken_from)
                 logs.info(
                     "watching", HOT_FOLDER=folder.settings.name, path=folder.settings.path, events=attached.events
                 )

@@ -38,6 +38,7 @@ class Attached:
     jobs: tuple[Job, ...]  # found unfinished in the work directories
     events: bool  # whether the watcher gives hints
     network: bool
+    taken_from: str = ""  # the incarnation of an owner that may be alive
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,23 +88,29 @@ class FolderCalls:
 
     def attach(self, *, adopt: bool = False, take: bool = False) -> Attached:
         """Make sure of the root, own it, find its unfinished jobs, listen for hints."""
-        self.own(adopt=adopt, take=take)
+        taken_from = self.own(adopt=adopt, take=take)
         where = self._learn_file_system()
         self._check_space()
         with owner.held(self._folder, self._us):
             jobs = recovery.recover(self._folder, self._journal, self._clock, self._plan)
         self._folder.attach_outputs(frozenset(root for job in jobs for root in job.plan.output_roots))
         self._begin_watch(where)
-        return Attached(tuple(jobs), self._hears(), where.network)
+        return Attached(tuple(jobs), self._hears(), where.network, taken_from)
 
-    def own(self, *, adopt: bool = False, take: bool = False) -> None:
-        """Make sure of the root and own it. Raises `PlaceUnavailable`, `InstanceRunning` or `ConfigError`."""
+    def own(self, *, adopt: bool = False, take: bool = False) -> str:
+        """Make sure of the root and own it; returns whom it was taken from, as `owner.acquire` does.
+
+        Raises `PlaceUnavailable`, `InstanceRunning` or `ConfigError`.
+        """
+        taken_from = ""
 
         def acquire() -> None:
-            owner.acquire(self._folder, self._us, take=take)
+            nonlocal taken_from
+            taken_from = owner.acquire(self._folder, self._us, take=take)
             self._owned = True
 
         self._folder.attach(frozenset(self._plan.output_roots), adopt=adopt, own=acquire)
+        return taken_from
 
     def commit(self, jobs: tuple[Job, ...]) -> tuple[Job, ...]:
         """Make a judgement about recovered jobs durable."""

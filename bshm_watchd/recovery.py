@@ -25,11 +25,16 @@ class Past:
         self._journal = journal
         self._us = us
         self._photos_noted = False
+        self._spared = {us}
+
+    def spare(self, incarnation: str) -> None:
+        """That process lost its folder, not its life: whatever ran in it is not to blame."""
+        self._spared.add(incarnation)
 
     def is_blameless(self, incarnation: str) -> bool:
-        """Whether that process can't have died of a photo: it is this one, or it stopped in good order."""
+        """Whether that process can't have died of a photo: it is this one, lives, or stopped in good order."""
         try:
-            return incarnation == self._us or self._journal.stopped_cleanly(incarnation)
+            return incarnation in self._spared or self._journal.stopped_cleanly(incarnation)
         except PlaceUnavailable as error:
             logs.warning("who stopped cleanly can't be told: nobody is blamed", why=error)
             return True

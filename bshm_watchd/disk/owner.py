@@ -63,26 +63,33 @@ class Owner:
         return f"process {self.pid} on {self.host} since {self.since}"
 
 
-def acquire(folder: HotFolder, us: Owner, *, take: bool = False) -> None:
-    """Become the folder's owner. Raises `InstanceRunning` that names the owner when somebody else is."""
+def acquire(folder: HotFolder, us: Owner, *, take: bool = False) -> str:
+    """Become the folder's owner. Raises `InstanceRunning` that names the owner when somebody else is.
+
+    Returns the incarnation of an owner that it was taken from although it may be alive, else "".
+    """
     disk = folder.disk
     content = json.dumps(asdict(us)).encode()
     with folder.private() as fd:
-        if not take:
-            _refuse_for_living(folder, fd, us)  # before anything is written into somebody else's folder
+        _living(folder, fd, us, take=take)  # before anything is written into somebody else's folder
         with _locked(fd, fcntl.LOCK_EX):
             try:
                 create_record(disk, fd, _NAME, content, ".owner.tmp")
             except FileExistsError:
-                if not take:
-                    _refuse_for_living(folder, fd, us)
+                taken_from = _living(folder, fd, us, take=take)
                 write_record(disk, fd, _NAME, content)
+                return taken_from
+    return ""
 
 
-def _refuse_for_living(folder: HotFolder, private_fd: int, us: Owner) -> None:
+def _living(folder: HotFolder, private_fd: int, us: Owner, *, take: bool) -> str:
+    """The incarnation of another owner that may be alive, "" where there is none. Raises unless its folder is taken."""
     owner = _read_owner(folder, private_fd)
-    if owner is not None and owner.incarnation != us.incarnation and not owner.is_dead(us):
+    if owner is None or owner.incarnation == us.incarnation or owner.is_dead(us):
+        return ""
+    if not take:
         raise InstanceRunning(_who(folder, owner))
+    return owner.incarnation
 
 
 @contextlib.contextmanager

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from bshm_watchd.ending import EXIT_FINE, Once
+from bshm_watchd.matting.photo import Photo
 from tests.support import invariants
 from tests.support.contracts import Evidence
 from tests.support.crashes import TWO_OUTPUTS
@@ -125,3 +126,25 @@ def test_an_owner_that_froze_at_any_moment_and_woke_at_any_other_doubles_and_los
         at += _STEP
     assert takes > waits > 0
     evidence(takes=takes, takes_that_waited=waits)
+
+
+@pytest.mark.contract("D5", "I3")
+def test_a_photo_in_work_at_a_living_owner_is_not_blamed_for_losing_it(fast_path: Path) -> None:
+    studio = Studio(fast_path)
+    studio.drop("a.png")
+    suspects: list[bool] = []
+
+    def taken(_: Photo) -> None:
+        with studio.start(
+            state="rival",
+            once=None,
+            spoil=lambda _: suspects.extend(row.suspect for row in rival.journal.jobs(limit=9)),
+        ) as rival:
+            rival.run(until=lambda: rival.state.mode == "owned_elsewhere")
+            rival.state.ask_attach(studio.clock.monotonic(), take=True)
+            rival.run(until=lambda: studio.tree("results") == ["a.png"] and not rival.state.in_flight)
+
+    assert studio.run(living=True, spoil=taken) == EXIT_FINE
+    assert suspects == [False]
+    (row,) = studio.rows(state="rival")
+    assert (row.state, row.attempts) == ("done", 0)
