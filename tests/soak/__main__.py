@@ -27,11 +27,11 @@ def main() -> int:
     soaked = soak(base, arguments.minutes * 60, arguments.seed, say=lambda line: print(line, flush=True))
     if arguments.plot:
         plot(list(soaked.samples), arguments.plot)
-    for what, count in sorted(soaked.happened.items()):
+    for what, count in [*sorted(soaked.happened.items()), *sorted(soaked.dropped.items())]:
         print(f"  {count:6,} {what}")
     print(
         f"{soaked.seconds / 60:.0f} minutes, {soaked.lives} lives, {soaked.photos:,} photos, "
-        f"{soaked.files_checked:,} files checked, violations 0"
+        f"{soaked.troubles:,} troubles, {soaked.files_checked:,} files checked, violations 0"
     )
     return 0
 

@@ -32,7 +32,8 @@ _MIB = 1 << 20
 class Soaked:
     seconds: float
     lives: int
-    happened: Counter[str]  # troubles, and what people did
+    happened: Counter[str]  # troubles
+    dropped: Counter[str]  # photos, by the way in which people did it
     photos: int  # dropped and not taken back
     files_checked: int
     samples: tuple[Sample, ...]
@@ -60,10 +61,11 @@ def soak(base: Path, seconds: float, seed: str, say: Callable[[str], None] = lam
         service.stop()
         files = _check(service, found)
         _check_flat(samples)
-        for person in people.values():
-            troubles.happened.update({f"photos {what}": count for what, count in person.did.items()})
+        dropped = sum((person.did for person in people.values()), Counter[str]())
         photos = sum(len(names) for place in found for names in place.tree.originals.values())
-        return Soaked(time.monotonic() - started, service.lives, troubles.happened, photos, files, tuple(samples))
+        return Soaked(
+            time.monotonic() - started, service.lives, troubles.happened, dropped, photos, files, tuple(samples)
+        )
 
 
 def _live(

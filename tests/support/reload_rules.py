@@ -18,7 +18,9 @@ _TWO_OUTPUTS = """    outputs:
       - {kind: cutout, path: "results/{relative_dir}/{stem}.png"}
       - {kind: matte, path: "matte/{relative_dir}/{stem}.png"}
 """
-_CONFIGURATIONS = ["", _TWO_OUTPUTS, "    weight: 2\n", "    settle_seconds: 3\n", "    permissions: {strict: true}\n"]
+# Two outputs with all but the first, so that there are enough photos of which two are made.
+_CHANGES = ("    weight: 2\n", "    settle_seconds: 3\n", "    permissions: {strict: true}\n")
+_CONFIGURATIONS = ["", _TWO_OUTPUTS, *(_TWO_OUTPUTS + change for change in _CHANGES)]
 _WRONG = ["model: {precision: bf16}\n", "modell: {}\n", "  - ["]
 
 
