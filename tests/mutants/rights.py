@@ -186,7 +186,7 @@ MUTANTS = (
         "bshm_watchd/intake/intake.py",
         "        elif status.st_nlink > 1:",
         "        elif status.st_nlink > 2:",
-        "tests/test_any_name.py::test_what_is_no_file_of_its_own_stays_in_drop_untouched[hard link]",
+        "tests/test_intake_strange.py::test_a_photo_delivered_by_a_link_is_taken_when_the_other_name_is_gone",
     ),
     Mutant(
         "P10",
