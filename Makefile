@@ -3,6 +3,7 @@
 PYTHON ?= python3
 PHOTOS ?=
 MINUTES ?= 10
+VM ?= tests/vm
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -46,7 +47,7 @@ faults: $(INSTALLED) debian  ## prove the contracts under faults: one line a con
 .PHONY: vm
 vm: $(INSTALLED) debian  ## real shares and real power cuts, in a virtual machine
 	@bash .ci/debian-packages $(VM_PACKAGES)
-	@$(BIN)/pytest -m vm --contracts
+	@$(BIN)/pytest -m vm --contracts $(VM)
 
 .PHONY: soak
 soak: $(INSTALLED) debian  ## random drops, faults, kills and reloads; make soak MINUTES=120 for the long one
