@@ -55,7 +55,7 @@ class _Shares:
         self.samba.mount("studio", _MNT / "cifs")
         self.samba.mount("plain", _MNT / "plain", ",noserverino,nosharesock")
         self.nfs.mount(_MNT / "nfs")
-        self.studio = Studio(_DISK / "studio", self._places(), _settings())
+        self.studio = Studio(_DISK / "studio", self._places(), _settings(), self._remount)
 
     def _places(self) -> list[Place]:
         shared = [
@@ -212,6 +212,10 @@ class _Shares:
             again.send_signal(signal.SIGTERM)
             assert again.wait(_DRAIN_SECONDS) == 0
         return {"server_stops": 1, "photos_dropped": 12, "files_checked": self._checked(*self.studio.places)}
+
+    def _remount(self) -> None:
+        run("umount", _MNT / "cifs")
+        self.samba.mount("studio", _MNT / "cifs")
 
     def _checked(self, *names: str) -> int:
         return sum(self.studio.places[name].check() for name in names)
