@@ -83,8 +83,7 @@ class Samba:
 
     def mount(self, share: str, point: Path, options: str = "") -> None:
         point.mkdir(parents=True, exist_ok=True)
-        # With leases, a client that lost its connection may get EINVAL for a file that was renamed meanwhile, for ever.
-        how = f"guest,vers=3.1.1,nolease,actimeo=1,soft,echo_interval=4,file_mode=0664,dir_mode=0775{options}"
+        how = f"guest,vers=3.1.1,actimeo=1,soft,echo_interval=4,file_mode=0664,dir_mode=0775{options}"
         _until_it_works("mount", "-t", "cifs", f"//{ADDRESS}/{share}", point, "-o", how)
 
     def _signal(self, number: int) -> None:
