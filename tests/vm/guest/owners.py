@@ -40,7 +40,11 @@ def two_daemons(studio: Studio, samba: Samba, base: Path) -> dict[str, int]:
         studio.wait(lambda: studio.state("cifs") == "owned_elsewhere", "the first one lets go of it")
         assert "on second since" in studio.program.folder("cifs")["reason"]
         photos += place.drop(4)
-        studio.wait(lambda: set(photos) <= place.done(), "the second one works")
+        try:
+            studio.wait(lambda: set(photos) <= place.done(), "the second one works")
+        finally:
+            said = [line for line in second.log.read_text().splitlines() if " info " not in line]
+            print(second.folder(), place.done() & set(photos), *said, sep="\n", flush=True)
         process.send_signal(signal.SIGTERM)
         assert process.wait(60) == 0, second.log.read_text()
     photos += place.drop(1)
