@@ -22,6 +22,16 @@ _COUNTS = pytest.StashKey[Counter[str]]()
 _PROOFS = pytest.StashKey[Proofs]()
 
 
+_UMASK = os.umask(0o022)
+os.umask(_UMASK)
+
+
+@pytest.fixture(autouse=True)
+def _umask() -> None:
+    """As it was at the start: a daemon that an earlier test ran in this process has set its own."""
+    os.umask(_UMASK)
+
+
 @pytest.fixture
 def fast_path() -> Iterator[Path]:
     """A real directory on a file system in memory where there is one: for loops over hundreds of small runs."""
