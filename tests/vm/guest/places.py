@@ -61,7 +61,8 @@ class Place:
         self.tree.originals.setdefault(sha256(content), []).append(name)
 
     def done(self) -> set[str]:
-        return {path.name for path in self.server.glob("done/*/*")}
+        """Without what is being named just now: a directory is made under another name first."""
+        return {name for _, _, names in os.walk(self.server / "done") for name in names}
 
     def filed(self, place: str) -> set[str]:
         return {path.name for path in (self.server / place).glob("*") if path.suffix != ".json"}

@@ -148,7 +148,7 @@ class _Shares:
         self.studio.wait_done("nfs", result)
         self.studio.wait(lambda: strict.filed("failed") == set(failed), "the strict folder's photo has failed")
         told = self.studio.log_lines("did not take the permissions")
-        assert len([line for line in told if "hot_folder=exact" in line]) == 1, told
+        assert len([line for line in told if "HOT_FOLDER=exact" in line]) == 1, told
         assert not list(strict.server.glob("results/*"))
         assert (nfs.server / "results" / result[0]).stat().st_mode & 0o777 == _NFS_MODE & 0o666
         return {"photos_dropped": 5, "files_checked": self._checked("exact", "strict", "nfs")}
