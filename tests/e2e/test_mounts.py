@@ -159,3 +159,28 @@ def test_a_disk_that_takes_nothing_more_holds_the_folder_which_goes_on_by_itself
         program.all_done()
         assert program.folder()["failed"] == program.folder()["rejected"] == 0
     evidence(photos_dropped=program.dropped, holds=3)
+
+
+@pytest.mark.contract("D6", "O6")
+def test_a_disk_of_the_state_that_is_full_holds_the_work_which_goes_on_by_itself(
+    tmp_path: Path, evidence: Evidence
+) -> None:
+    state = tmp_path / "state"
+    state.mkdir()
+    mount("-t", "tmpfs", "-o", "size=1m", "tmpfs", state)
+    program = Program(tmp_path, state_dir=state, settle_seconds=_SETTLE_SECONDS)
+    try:
+        with program.running():
+            _fill(state / "filler")
+            for serial in range(4):
+                (program.drop / f"{serial}.png").write_bytes(png(serial))
+            wait_until(lambda: program.folder().get("state") == "held", 30, "it is held")
+            assert "journal" in program.folder()["reason"], program.folder()
+            assert program.status()["state"] == "degraded"
+            assert program.names("results") == []
+            (state / "filler").unlink()
+            wait_until(lambda: len(program.done()) == 4, 60, "all are done")
+            assert program.folder()["failed"] == program.folder()["rejected"] == 0
+    finally:
+        unmount(state)
+    evidence(photos_dropped=4, holds=1)
