@@ -121,10 +121,15 @@ def _the_journal_tells_what_is_there(studio: Studio) -> None:
 
 
 def _a_second_run_changes_nothing(studio: Studio) -> None:
-    before = studio.everything()
+    """But for the record of an owner that could not remove it at its end: it is dead, and replaced at once."""
+    before = _without_owners(studio)
     assert studio.run() == 0
-    after = studio.everything()
-    assert before == after
+    after = _without_owners(studio)
+    assert before == after, f"changed: {sorted(before.items() ^ after.items())}"
+
+
+def _without_owners(studio: Studio) -> dict[str, str]:
+    return {path: digest for path, digest in studio.everything().items() if not path.endswith("/.bshm/owner")}
 
 
 def _files(tree: HotTree, place: str) -> list[Path]:
