@@ -125,6 +125,25 @@ def test_closing_wakes_the_one_at_work_and_those_that_wait() -> None:
     assert len(failed) == 3
 
 
+class _EmptiedMeanwhile:
+    """A slot whose child is retired by its worker once somebody else has looked at it."""
+
+    def __init__(self, child: object) -> None:
+        self._looks = iter([child])
+
+    @property
+    def child(self) -> object:
+        return next(self._looks, None)
+
+
+@pytest.mark.contract("S1")
+def test_a_child_that_is_retired_during_the_close_keeps_no_other_alive() -> None:
+    with ChildDecoder(2, 10_000, 30) as decoder:
+        decode(decoder, PNG)
+        decoder._slots = [_EmptiedMeanwhile(slot.child) for slot in decoder._slots]  # type: ignore[misc]
+    assert decode_children() == []
+
+
 def test_children_do_not_get_the_terminals_interrupt() -> None:
     with ChildDecoder(1, 10_000, 30) as decoder:
         decode(decoder, PNG)

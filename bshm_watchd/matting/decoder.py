@@ -75,7 +75,7 @@ class ChildDecoder:
         self._spawner = ThreadPoolExecutor(1, "decoder-spawner")
 
     def __repr__(self) -> str:
-        alive = sum(slot.child is not None and slot.child.alive() for slot in self._slots)
+        alive = sum((child := slot.child) is not None and child.alive() for slot in self._slots)
         return f"<ChildDecoder {alive}/{self._children} children alive, {self._free.qsize()} free>"
 
     def __enter__(self) -> Self:
@@ -92,8 +92,8 @@ class ChildDecoder:
         self._closing = True
         self._spawner.shutdown()
         for slot in self._slots:
-            if slot.child is not None:
-                slot.child.process.kill()  # whoever holds the slot is woken by the end of the socket and returns it
+            if (child := slot.child) is not None:  # read once: whoever holds the slot may empty it meanwhile
+                child.process.kill()  # its holder is woken by the end of the socket and returns the slot
         for _slot in self._slots:
             self._retire(self._free.get())
         self._free.put(None)
