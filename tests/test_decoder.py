@@ -11,7 +11,8 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -123,6 +124,38 @@ def test_closing_wakes_the_one_at_work_and_those_that_wait() -> None:
     for thread in threads:
         thread.join(timeout=20)
     assert len(failed) == 3
+
+
+@pytest.fixture
+def pose_as_child(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Every child started from now on runs this program; its end of the socket is `parent`."""
+
+    def pose(program: str) -> None:
+        package = tmp_path / "bshm_watchd" / "matting"
+        package.mkdir(parents=True)
+        for directory in (package.parent, package):
+            (directory / "__init__.py").write_text("")
+        connected = "import os, socket, sys, time\nparent = socket.socket(fileno=int(sys.argv[1]))\n"
+        (package / "decode_child.py").write_text(connected + program)
+        monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+
+    return pose
+
+
+@pytest.mark.contract("S1")
+def test_a_child_that_hangs_up_and_does_not_end_is_ended(pose_as_child: Callable[[str], None]) -> None:
+    pose_as_child("parent.send(b'ready'); parent.recv(8); parent.close(); time.sleep(30)")
+    with ChildDecoder(1, 10_000, 30) as decoder:
+        with pytest.raises(DecoderDied, match=r"ended by signal 9 \(Killed\)"):
+            decode(decoder, PNG)
+        assert decode_children() == []
+
+
+@pytest.mark.contract("S1")
+def test_a_child_may_end_by_a_signal_without_a_name(pose_as_child: Callable[[str], None]) -> None:
+    pose_as_child("parent.send(b'ready'); parent.recv(8); os.kill(os.getpid(), 40)")
+    with ChildDecoder(1, 10_000, 30) as decoder, pytest.raises(DecoderDied, match="ended by signal 40"):
+        decode(decoder, PNG)
 
 
 class _EmptiedMeanwhile:

@@ -23,6 +23,7 @@ from bshm_watchd.matting.sandbox import EXIT_UNCONFINED
 _PHOTOS_PER_CHILD = 500
 _MAX_FILE_BYTES = 1 << 30
 _START_SECONDS = 60.0
+_END_SECONDS = 2.0  # a child may take that long to end once its socket has
 # Kept between photos, by all children together: two of them keep a photo of 24 megapixels each.
 _BUFFERS_BYTES, _LEAST_BUFFER_BYTES = 256 << 20, 16 << 20
 _LAST_WORDS_BYTES = 2000
@@ -243,13 +244,20 @@ class _Child:
         return packet
 
     def _last_words(self) -> str:
-        """How the process ended, with the last line it wrote."""
-        code = self.process.wait()
-        how = f"with exit status {code}" if code >= 0 else f"by {signal.Signals(-code).name}"
+        """How the process ended, with the last line it wrote. One that a picture has taken over may not want to end."""
+        code = self._ended()
+        how = f"with exit status {code}" if code >= 0 else f"by signal {-code} ({signal.strsignal(-code)})"
         start = max(0, os.fstat(self.stderr_fd).st_size - _LAST_WORDS_BYTES)
         written = os.pread(self.stderr_fd, _LAST_WORDS_BYTES, start)
         lines = written.decode(errors="replace").strip().splitlines()
         return f"the decoding process ended {how}" + (f": {lines[-1]}" if lines else "")
+
+    def _ended(self) -> int:
+        try:
+            return self.process.wait(_END_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            return self.process.wait()
 
     def end(self) -> None:
         self.process.kill()
