@@ -123,6 +123,10 @@ class RuntimeBroken(WatchdError):
     """The model or its device is broken beyond this photo: the process must end, its state safe on disk."""
 
 
+class DecoderUnsafe(RuntimeBroken):
+    """This machine would not let pictures be decoded safely: the process must end, and no photo is to blame."""
+
+
 class InstanceRunning(WatchdError):
     """Another instance owns the state directory, or another daemon the hot folder (exit code 2)."""
 

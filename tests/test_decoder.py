@@ -20,7 +20,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from bshm_watchd.errors import RejectedPhoto
+from bshm_watchd.errors import PlaceUnavailable, RejectedPhoto
 from bshm_watchd.matting.decoder import ChildDecoder, DecoderClosed, DecoderDied
 from bshm_watchd.matting.room import Parts, map_photo
 from bshm_watchd.metadata import MAX_EXIF_BYTES, MAX_ICC_BYTES, Metadata
@@ -156,6 +156,29 @@ def test_a_child_may_end_by_a_signal_without_a_name(pose_as_child: Callable[[str
     pose_as_child("parent.send(b'ready'); parent.recv(8); os.kill(os.getpid(), 40)")
     with ChildDecoder(1, 10_000, 30) as decoder, pytest.raises(DecoderDied, match="ended by signal 40"):
         decode(decoder, PNG)
+
+
+@pytest.mark.contract("D5")
+def test_a_child_that_never_comes_up_costs_no_photo_an_attempt(pose_as_child: Callable[[str], None]) -> None:
+    pose_as_child("sys.exit('no module named decoding')")
+    with ChildDecoder(1, 10_000, 30) as decoder:
+        for _ in range(2):
+            with pytest.raises(PlaceUnavailable, match="exit status 1: no module named decoding") as caught:
+                decode(decoder, PNG)
+            assert caught.value.reason == "decoder_unavailable"
+
+
+@pytest.mark.contract("D5", "D6")
+def test_an_interpreter_that_is_gone_costs_no_photo_and_work_goes_on_with_the_next_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with ChildDecoder(1, 10_000, 30, photos_per_child=1) as decoder:
+        decode(decoder, PNG)
+        with monkeypatch.context() as gone:
+            gone.setattr(sys, "executable", "/nowhere/python")
+            with pytest.raises(PlaceUnavailable, match="/nowhere/python"):
+                decode(decoder, PNG)
+        assert np.array_equal(decode(decoder, PNG).pixels, PICTURE)
 
 
 class _EmptiedMeanwhile:

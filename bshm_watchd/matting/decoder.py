@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Protocol, Self
 
-from bshm_watchd.errors import ProgramEnding, RejectedPhoto, RuntimeBroken
+from bshm_watchd.errors import DecoderUnsafe, PlaceUnavailable, ProgramEnding, RejectedPhoto
 from bshm_watchd.matting.decode_child import DECODED, PACKET_BYTES, READY, REASONS, REPLY, REQUEST
 from bshm_watchd.matting.photo import Photo
 from bshm_watchd.matting.room import DecoderDied, new_buffer, photo_in
@@ -42,7 +42,8 @@ class Decoder(Protocol):
         Raises `RejectedPhoto` (reasons `broken`, `too_large`, `not_a_photo`, `unsupported`) when the photo is at fault,
         `DecoderDied` when the attempt ended without an answer, `OSError` when the machine has no descriptor or
         memory left. Whatever was raised, the next call works. The same bytes give the same answer.
-        Raises `RuntimeBroken` where this machine would not let pictures be decoded safely.
+        Raises `PlaceUnavailable` while no decoder comes up, `DecoderUnsafe` where this machine would not let pictures
+        be decoded safely: no photo is to blame for either.
         """
         ...
 
@@ -104,7 +105,7 @@ class ChildDecoder:
         try:
             child = self._ready_child(slot)
             return self._decode_in(child, source_fd, size_bytes)
-        except (DecoderDied, RuntimeBroken) as error:
+        except (DecoderDied, DecoderUnsafe, PlaceUnavailable) as error:
             self._retire(slot)
             if self._closing:
                 raise DecoderClosed("the decoder closed during the decode") from error
@@ -143,8 +144,10 @@ class ChildDecoder:
         try:
             limits = (self._max_pixels, self._max_file_bytes, self._timeout_seconds)
             return self._spawner.submit(_start_child, self._buffer_bytes, *limits).result()
-        except RuntimeError as error:
-            raise DecoderClosed("the decoder is closing") from error
+        except (RuntimeError, OSError) as error:
+            if self._closing:
+                raise DecoderClosed("the decoder is closing") from error
+            raise _unavailable(error) from error
 
     def _photo(self, child: _Child, reply: bytes, target_fd: int) -> Photo:
         if len(reply) < REPLY.size or reply[0] >= len(REASONS):
@@ -154,6 +157,14 @@ class ChildDecoder:
             detail = "".join(c for c in reply[REPLY.size :].decode(errors="replace") if c.isprintable())
             raise rejection(REASONS[status], height, width, self._max_pixels, detail)
         return photo_in(child.buffer, target_fd, height, width, self._max_pixels, reply[REPLY.size :])
+
+
+def _unavailable(why: Exception | str) -> PlaceUnavailable:
+    what_to_do = (
+        "free some memory, or raise the limits of processes and open files; work resumes by itself, "
+        "but after the program was replaced while it ran: then start it again"
+    )
+    return PlaceUnavailable("decoder_unavailable", f"no decoding process can be started: {why}; {what_to_do}")
 
 
 def rejection(reason: str, height: int, width: int, max_pixels: int, detail: str) -> RejectedPhoto:
@@ -220,17 +231,20 @@ class _Child:
             raise DecoderDied(self._last_words()) from error
 
     def _await_ready(self) -> None:
-        """It has seen no photo until then, so that its exit status can be believed. Raises `RuntimeBroken`."""
+        """It has seen no photo until then: its exit status can be believed, and no photo is to blame for its end.
+
+        Raises `DecoderUnsafe` and `PlaceUnavailable`.
+        """
         if self.ready:
             return
         try:
             self.ready = self._received(_START_SECONDS) == READY
         except TimeoutError as error:
-            raise DecoderDied(f"the decoding process did not start within {_START_SECONDS:g} seconds") from error
+            raise _unavailable(f"it was not ready within {_START_SECONDS:g} seconds") from error
         except DecoderDied as error:
             if self.process.returncode == EXIT_UNCONFINED:
-                raise RuntimeBroken(f"photos can't be decoded safely on this machine: {error}") from error
-            raise
+                raise DecoderUnsafe(f"photos can't be decoded safely on this machine: {error}") from error
+            raise _unavailable(error) from error
 
     def _received(self, timeout_seconds: float) -> bytes:
         """Raises `DecoderDied` and `TimeoutError`."""
