@@ -140,6 +140,12 @@ def place_error(error: OSError) -> PlaceUnavailable | None:
     return PlaceUnavailable(reason, f"{where}: {error.strerror}; {_ADVICE[reason]}")
 
 
+def no_thread(error: RuntimeError) -> PlaceUnavailable:
+    """What a thread that could not be started means: the machine is at fault, for now."""
+    advice = "raise the limit of threads (TasksMax=, ulimit -u) or add memory; work resumes by itself"
+    return PlaceUnavailable("too_many_threads", f"{error}; {advice}")
+
+
 def state_error(error: OSError, state_dir: os.PathLike[str]) -> ConfigError | PlaceUnavailable:
     """Why the state directory can't be used at the start: what the operator must change, or its disk, for now."""
     place = place_error(error)
