@@ -176,9 +176,18 @@ def _reader(config: Path, backgrounds: BackgroundFiles, inbox: Inbox) -> Callabl
         try:
             inbox.put(_read(config, backgrounds, running))
         except Exception as error:  # noqa: BLE001  whoever asked must hear of it, and the daemon goes on
-            inbox.put(Reloaded(None, (f"{config}: can't be read: {type(error).__name__}: {error}",)))
+            unread(error)
 
-    return lambda running: threading.Thread(target=read, args=(running,), name="reload", daemon=True).start()
+    def unread(error: Exception) -> None:
+        inbox.put(Reloaded(None, (f"{config}: can't be read: {type(error).__name__}: {error}",)))
+
+    def begin(running: Settings) -> None:
+        try:
+            threading.Thread(target=read, args=(running,), name="reload", daemon=True).start()
+        except RuntimeError as error:
+            unread(error)
+
+    return begin
 
 
 def _read(config: Path, backgrounds: BackgroundFiles, running: Settings) -> Reloaded:
