@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from bshm_watchd.errors import DecoderUnsafe
 from bshm_watchd.folder_state import FolderState
 from bshm_watchd.jobs import State
 from bshm_watchd.status import FolderMode
@@ -24,6 +25,11 @@ class Once:
     """Work off the backlog and end; what can't be had for `wait_seconds` is left."""
 
     wait_seconds: float
+
+
+def may_blame_a_photo(exit_code: int | None, failure: BaseException | None) -> bool:
+    """Whether a photo that was in work may have brought this end about: see `recovery.judge`."""
+    return exit_code == EXIT_BROKEN and not isinstance(failure, DecoderUnsafe)
 
 
 class Ending:

@@ -123,6 +123,10 @@ class RuntimeBroken(WatchdError):
     """The model or its device is broken beyond this photo: the process must end, its state safe on disk."""
 
 
+class DecoderUnsafe(RuntimeBroken):
+    """This machine would not let pictures be decoded safely: the process must end, and no photo is to blame."""
+
+
 class InstanceRunning(WatchdError):
     """Another instance owns the state directory, or another daemon the hot folder (exit code 2)."""
 
@@ -134,6 +138,12 @@ def place_error(error: OSError) -> PlaceUnavailable | None:
         return None
     where = os.fsdecode(error.filename) if error.filename is not None else "the hot folder"
     return PlaceUnavailable(reason, f"{where}: {error.strerror}; {_ADVICE[reason]}")
+
+
+def no_thread(error: RuntimeError) -> PlaceUnavailable:
+    """What a thread that could not be started means: the machine is at fault, for now."""
+    advice = "raise the limit of threads (TasksMax=, ulimit -u) or add memory; work resumes by itself"
+    return PlaceUnavailable("too_many_threads", f"{error}; {advice}")
 
 
 def state_error(error: OSError, state_dir: os.PathLike[str]) -> ConfigError | PlaceUnavailable:

@@ -87,7 +87,7 @@ class LetGo:
 
 @dataclass(frozen=True, slots=True)
 class Broken:
-    """The model is broken: the process must end. The job goes on after a restart."""
+    """The model or the decoder is broken: the process must end. The job goes on after a restart."""
 
     job: Job
     error: RuntimeBroken

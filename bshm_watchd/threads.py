@@ -11,9 +11,10 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from bshm_watchd.disk.folder import HotFolder
+from bshm_watchd.errors import no_thread
 from bshm_watchd.events import Answered, Event, JobOver, WorkerDied
 from bshm_watchd.jobs import Job
-from bshm_watchd.pipeline import Outcome
+from bshm_watchd.pipeline import Outcome, Waiting
 
 Put = Callable[[Event], None]
 Run = Callable[[Job, HotFolder], Outcome]
@@ -77,7 +78,11 @@ class WorkerThreads:
         self._put = put
 
     def start(self, job: Job, folder: HotFolder) -> None:
-        threading.Thread(target=self._work, args=(job, folder), name=f"job-{job.id}", daemon=True).start()
+        thread = threading.Thread(target=self._work, args=(job, folder), name=f"job-{job.id}", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError as error:
+            self._put(JobOver(Waiting(job, no_thread(error))))
 
     def _work(self, job: Job, folder: HotFolder) -> None:
         try:

@@ -22,7 +22,7 @@ from bshm_watchd.disk.ops import Disk
 from bshm_watchd.disk.owner import Owner
 from bshm_watchd.disk.probe import ignore_lease_signals
 from bshm_watchd.disk.watched import WatchedDisk
-from bshm_watchd.ending import EXIT_BROKEN, Once
+from bshm_watchd.ending import Once, may_blame_a_photo
 from bshm_watchd.errors import ConfigError, PlaceUnavailable, WatchdError
 from bshm_watchd.events import Answered, Hinted, Inbox, ModelFailed, ModelReady, ReloadAsked, Reloaded, StopAsked
 from bshm_watchd.folder_calls import FolderCalls
@@ -101,7 +101,7 @@ def open_daemon(settings: Settings, once: Once | None = None, config: Path | Non
         stack.enter_context(ControlServer(settings.state_dir / SOCKET_NAME, inbox.put, journal, photos=photos))
         with _signals_to(inbox):
             yield daemon
-        if daemon.exit_code != EXIT_BROKEN:  # else a photo may be to blame: see recovery.judge
+        if not may_blame_a_photo(daemon.exit_code, daemon.failure):
             _mark_clean_stop(journal, us)
         _detach(daemon.known.all, inbox, clock)
 
@@ -176,9 +176,18 @@ def _reader(config: Path, backgrounds: BackgroundFiles, inbox: Inbox) -> Callabl
         try:
             inbox.put(_read(config, backgrounds, running))
         except Exception as error:  # noqa: BLE001  whoever asked must hear of it, and the daemon goes on
-            inbox.put(Reloaded(None, (f"{config}: can't be read: {type(error).__name__}: {error}",)))
+            unread(error)
 
-    return lambda running: threading.Thread(target=read, args=(running,), name="reload", daemon=True).start()
+    def unread(error: Exception) -> None:
+        inbox.put(Reloaded(None, (f"{config}: can't be read: {type(error).__name__}: {error}",)))
+
+    def begin(running: Settings) -> None:
+        try:
+            threading.Thread(target=read, args=(running,), name="reload", daemon=True).start()
+        except RuntimeError as error:
+            unread(error)
+
+    return begin
 
 
 def _read(config: Path, backgrounds: BackgroundFiles, running: Settings) -> Reloaded:

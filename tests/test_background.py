@@ -17,6 +17,7 @@ from bshm_watchd.matting.photo import Photo
 from tests.support import profiles
 from tests.support.composed import save
 from tests.support.decoders import InProcessDecoder
+from tests.support.threads import no_new_threads
 
 Bytes = npt.NDArray[np.uint8]
 RNG = np.random.default_rng(7)
@@ -106,6 +107,15 @@ def test_a_background_that_is_no_picture_is_the_places_fault_not_the_photos(tmp_
     with pytest.raises(PlaceUnavailable, match=r"notes\.jpg") as caught:
         BackgroundFiles(CountingDecoder()).fitted(tmp_path / "notes.jpg", 20, 20, b"")
     assert caught.value.reason == "background_unreadable"
+
+
+@pytest.mark.contract("D5", "D6")
+def test_a_background_that_no_thread_can_be_had_for_is_the_machines_fault_and_is_read_later(wall: Path) -> None:
+    backgrounds = BackgroundFiles(CountingDecoder())
+    with no_new_threads(), pytest.raises(PlaceUnavailable) as caught:
+        backgrounds.fitted(wall, 20, 20, b"")
+    assert caught.value.reason == "too_many_threads"
+    assert backgrounds.fitted(wall, 20, 20, b"").shape == (20, 20, 3)
 
 
 @pytest.mark.parametrize("make", [os.mkfifo, os.mkdir])

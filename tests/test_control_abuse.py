@@ -21,6 +21,7 @@ from bshm_watchd.ops.control import ControlLimits, ControlServer
 from tests.support.asked import finished_job, main_thread
 from tests.support.clients import connected, echo, line_of, nobody, refused, sent
 from tests.support.clock import FakeClock
+from tests.support.threads import no_new_threads
 
 
 @pytest.fixture
@@ -150,6 +151,14 @@ def test_too_many_clients_at_once_are_told_so_and_a_place_becomes_free(path: Pat
         first.shutdown(socket.SHUT_WR)
         assert first.recv(1) == b""
         assert ask(path, "jobs_list", {})["jobs"] == []
+
+
+@pytest.mark.contract("S3")
+def test_a_client_that_no_thread_can_be_had_for_is_told_so_and_the_next_is_answered(running: Path) -> None:
+    with no_new_threads():
+        caught = refused(running)
+    assert (str(caught), caught.exit_code) == ("the daemon can't start a thread right now; try again", 75)
+    assert ask(running, "status", {})["verb"] == "status"
 
 
 def test_an_answer_that_makes_no_sense_is_an_error(path: Path) -> None:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from bshm_watchd.ending import EXIT_BROKEN, EXIT_FINE, EXIT_LEFT, Once
-from bshm_watchd.errors import RuntimeBroken
+from bshm_watchd.ending import EXIT_BROKEN, EXIT_FINE, EXIT_LEFT, EXIT_SOME_REJECTED, Once
+from bshm_watchd.errors import DecoderUnsafe, RuntimeBroken
 from bshm_watchd.events import StopAsked
 from tests.support import invariants
 from tests.support.contracts import Evidence
@@ -98,6 +98,39 @@ def test_a_broken_model_ends_the_program_and_the_next_one_goes_on(tmp_path: Path
     assert studio.run() == EXIT_FINE
     assert studio.tree("results") == ["a.png"]
     invariants.check(studio)
+
+
+@pytest.mark.contract("D5", "O7")
+def test_a_machine_that_will_not_confine_decoders_blames_no_photo_however_often_it_starts(tmp_path: Path) -> None:
+    """Also one that was under way beside the first that met it."""
+    studio = Studio(tmp_path)
+    for name in ("a.png", "b.png"):
+        studio.drop(name)
+
+    def refuse(_: object) -> None:
+        raise DecoderUnsafe("photos can't be decoded safely on this machine")
+
+    for _ in range(4):
+        with studio.start(spoil=refuse, workers=HeldWorkers) as running:
+            running.run(until=lambda: len(running.workers.started) == 2)
+            running.workers.begin_next()
+            assert running.run() == EXIT_BROKEN
+    assert [(row.attempts, row.suspect) for row in studio.rows()] == [(0, False), (0, False)]
+    assert studio.run() == EXIT_FINE
+    assert studio.tree("results") == ["a.png", "b.png"]
+    invariants.check(studio)
+
+
+@pytest.mark.contract("D5", "L1")
+def test_a_photo_that_breaks_the_model_each_time_leaves_after_its_attempts(tmp_path: Path) -> None:
+    studio = Studio(tmp_path)
+    studio.drop("a.png")
+
+    def break_down(_: object) -> None:
+        raise RuntimeBroken("the device is gone")
+
+    assert [studio.run(spoil=break_down) for _ in range(4)] == [EXIT_BROKEN] * 3 + [EXIT_SOME_REJECTED]
+    assert [(row.state, row.reason) for row in studio.rows()] == [("failed", "ended_the_program")]
 
 
 @pytest.mark.contract("O7")

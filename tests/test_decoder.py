@@ -11,7 +11,8 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from bshm_watchd.errors import RejectedPhoto
+from bshm_watchd.errors import PlaceUnavailable, RejectedPhoto
 from bshm_watchd.matting.decoder import ChildDecoder, DecoderClosed, DecoderDied
 from bshm_watchd.matting.room import Parts, map_photo
 from bshm_watchd.metadata import MAX_EXIF_BYTES, MAX_ICC_BYTES, Metadata
@@ -123,6 +124,80 @@ def test_closing_wakes_the_one_at_work_and_those_that_wait() -> None:
     for thread in threads:
         thread.join(timeout=20)
     assert len(failed) == 3
+
+
+@pytest.fixture
+def pose_as_child(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Every child started from now on runs this program; its end of the socket is `parent`."""
+
+    def pose(program: str) -> None:
+        package = tmp_path / "bshm_watchd" / "matting"
+        package.mkdir(parents=True)
+        for directory in (package.parent, package):
+            (directory / "__init__.py").write_text("")
+        connected = "import os, socket, sys, time\nparent = socket.socket(fileno=int(sys.argv[1]))\n"
+        (package / "decode_child.py").write_text(connected + program)
+        monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+
+    return pose
+
+
+@pytest.mark.contract("S1")
+def test_a_child_that_hangs_up_and_does_not_end_is_ended(pose_as_child: Callable[[str], None]) -> None:
+    pose_as_child("parent.send(b'ready'); parent.recv(8); parent.close(); time.sleep(30)")
+    with ChildDecoder(1, 10_000, 30) as decoder:
+        with pytest.raises(DecoderDied, match=r"ended by signal 9 \(Killed\)"):
+            decode(decoder, PNG)
+        assert decode_children() == []
+
+
+@pytest.mark.contract("S1")
+def test_a_child_may_end_by_a_signal_without_a_name(pose_as_child: Callable[[str], None]) -> None:
+    pose_as_child("parent.send(b'ready'); parent.recv(8); os.kill(os.getpid(), 40)")
+    with ChildDecoder(1, 10_000, 30) as decoder, pytest.raises(DecoderDied, match="ended by signal 40"):
+        decode(decoder, PNG)
+
+
+@pytest.mark.contract("D5")
+def test_a_child_that_never_comes_up_costs_no_photo_an_attempt(pose_as_child: Callable[[str], None]) -> None:
+    pose_as_child("sys.exit('no module named decoding')")
+    with ChildDecoder(1, 10_000, 30) as decoder:
+        for _ in range(2):
+            with pytest.raises(PlaceUnavailable, match="exit status 1: no module named decoding") as caught:
+                decode(decoder, PNG)
+            assert caught.value.reason == "decoder_unavailable"
+
+
+@pytest.mark.contract("D5", "D6")
+def test_an_interpreter_that_is_gone_costs_no_photo_and_work_goes_on_with_the_next_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with ChildDecoder(1, 10_000, 30, photos_per_child=1) as decoder:
+        decode(decoder, PNG)
+        with monkeypatch.context() as gone:
+            gone.setattr(sys, "executable", "/nowhere/python")
+            with pytest.raises(PlaceUnavailable, match="/nowhere/python"):
+                decode(decoder, PNG)
+        assert np.array_equal(decode(decoder, PNG).pixels, PICTURE)
+
+
+class _EmptiedMeanwhile:
+    """A slot whose child is retired by its worker once somebody else has looked at it."""
+
+    def __init__(self, child: object) -> None:
+        self._looks = iter([child])
+
+    @property
+    def child(self) -> object:
+        return next(self._looks, None)
+
+
+@pytest.mark.contract("S1")
+def test_a_child_that_is_retired_during_the_close_keeps_no_other_alive() -> None:
+    with ChildDecoder(2, 10_000, 30) as decoder:
+        decode(decoder, PNG)
+        decoder._slots = [_EmptiedMeanwhile(slot.child) for slot in decoder._slots]  # type: ignore[misc]
+    assert decode_children() == []
 
 
 def test_children_do_not_get_the_terminals_interrupt() -> None:

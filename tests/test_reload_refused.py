@@ -10,17 +10,21 @@ from typing import Any
 
 import pytest
 
+from bshm_watchd.delivery.background import BackgroundFiles
 from bshm_watchd.ending import EXIT_FINE
 from bshm_watchd.errors import ConfigError, ProgramEnding
-from bshm_watchd.events import Asked, ReloadAsked, Reloaded, StopAsked
+from bshm_watchd.events import Asked, Inbox, ReloadAsked, Reloaded, StopAsked
 from bshm_watchd.folder_state import FolderState
 from bshm_watchd.folders import Folders
 from bshm_watchd.reloads import Reloading, Reloads
 from bshm_watchd.tally import Tally
+from bshm_watchd.wiring import _reader
 from tests.support.clock import FakeClock
 from tests.support.contracts import Evidence
+from tests.support.decoders import InProcessDecoder
 from tests.support.reloading import status, watching
 from tests.support.studio import HotTree, Studio
+from tests.support.threads import no_new_threads
 from tests.support.workers import HeldHand, HeldWorkers
 
 pytestmark = pytest.mark.contract("O4")
@@ -188,6 +192,17 @@ def test_reloads_come_one_after_the_other_and_none_is_answered_by_a_file_read_be
     assert (first.done(), second.done(), third.done(), reading.begun) == (True, False, False, 2)
     reading.read()
     assert (second.done(), third.done(), reading.begun) == (True, True, 2)
+
+
+def test_a_reload_that_no_thread_can_be_had_for_is_refused(tmp_path: Path) -> None:
+    inbox = Inbox()
+    read = _reader(tmp_path / "config.yaml", BackgroundFiles(InProcessDecoder().decode), inbox)
+    with no_new_threads():
+        read(Studio(tmp_path).settings())
+    (event,) = inbox.take(0)
+    assert isinstance(event, Reloaded)
+    assert event.settings is None
+    assert "can't be read: RuntimeError: can't start new thread" in event.problems[0]
 
 
 def test_whoever_waits_for_a_reload_hears_of_the_end(tmp_path: Path) -> None:

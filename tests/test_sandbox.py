@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from bshm_watchd.cli.checks import decoding
-from bshm_watchd.errors import RuntimeBroken
+from bshm_watchd.errors import DecoderUnsafe
 from bshm_watchd.matting import system_calls
 from bshm_watchd.matting.decode_child import DECODED, READY, REPLY, REQUEST
 from bshm_watchd.matting.decoder import ChildDecoder
@@ -243,7 +243,7 @@ with ChildDecoder(1, 10_000, 30) as decoder:
 def test_a_child_that_cannot_be_confined_serves_nobody_and_blames_no_photo() -> None:
     ended = subprocess.run([sys.executable, "-c", _FENCED], capture_output=True, text=True, check=False)
     assert ended.returncode == 1
-    assert RuntimeBroken.__name__ in ended.stderr.splitlines()[-1]
+    assert DecoderUnsafe.__name__ in ended.stderr.splitlines()[-1]
     assert "decoded safely" in ended.stderr and "landlock_restrict_self" in ended.stderr
 
 
@@ -274,7 +274,7 @@ def test_check_and_doctor_tell_which_walls_there_are(here: Walls, level: str, to
 
 def test_check_and_doctor_say_where_photos_cannot_be_decoded_safely() -> None:
     def refusing() -> None:
-        raise RuntimeBroken("photos can't be decoded safely on this machine")
+        raise DecoderUnsafe("photos can't be decoded safely on this machine")
 
     assert decoding(HERE).level in ("ok", "note")
     finding = decoding(HERE, refusing)

@@ -14,8 +14,9 @@ from bshm_watchd.disk.ops import Disk
 from bshm_watchd.errors import PlaceUnavailable
 from bshm_watchd.events import Answered, Event, Inbox, JobOver, WorkerDied
 from bshm_watchd.jobs import Job
-from bshm_watchd.pipeline import Ended, Outcome
+from bshm_watchd.pipeline import Ended, Outcome, Waiting
 from bshm_watchd.threads import FolderThread, WorkerThreads, answer
+from tests.support.threads import no_new_threads
 from tests.support.trees import a_job, settings_of
 
 _FOLDER = HotFolder(Disk(), settings_of(Path("/srv/hot")), Path("/srv/state"))
@@ -112,6 +113,17 @@ def test_a_worker_that_dies_is_reported(job: Job, error: BaseException) -> None:
     inbox = Inbox()
     WorkerThreads(lambda *_: _raise(error), inbox.put).start(job, _FOLDER)
     assert _take(inbox, 1) == [WorkerDied(error)]
+
+
+@pytest.mark.contract("D5", "D6")
+def test_a_job_that_no_thread_can_be_had_for_waits_and_blames_the_machine(job: Job) -> None:
+    inbox = Inbox()
+    with no_new_threads():
+        WorkerThreads(lambda *_: _raise(AssertionError("it ran")), inbox.put).start(job, _FOLDER)
+    (event,) = _take(inbox, 1)
+    assert isinstance(event, JobOver)
+    assert isinstance(event.outcome, Waiting)
+    assert (event.outcome.job, event.outcome.error.reason) == (job, "too_many_threads")
 
 
 def test_jobs_do_not_wait_for_each_other(job: Job) -> None:

@@ -13,7 +13,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Protocol
 
-from bshm_watchd.errors import ConfigError, PlaceUnavailable, ProgramEnding, RejectedPhoto, WatchdError, place_error
+from bshm_watchd.errors import (
+    ConfigError,
+    PlaceUnavailable,
+    ProgramEnding,
+    RejectedPhoto,
+    WatchdError,
+    no_thread,
+    place_error,
+)
 from bshm_watchd.metadata import Metadata
 
 if TYPE_CHECKING:
@@ -94,10 +102,7 @@ class BackgroundFiles:
     def _read(self, path: Path, kept: _Kept, known: _Stamp | None) -> _Read:
         """The file, or that it is the `known` one still. One that does not answer keeps a thread, not its callers."""
         if kept.reading.done():
-            kept.reading = Future()
-            threading.Thread(
-                target=_read_into, args=(kept.reading, path, known), name="background", daemon=True
-            ).start()
+            kept.reading = _begun_reading(path, known)
             wait([kept.reading], self._read_seconds)
         if not kept.reading.done():
             raise _unavailable("share_gone", path, "its disk or share does not answer; work resumes by itself")
@@ -132,6 +137,16 @@ class _Read:
 
     def __exit__(self, *_: object) -> None:
         self.memory.close()
+
+
+def _begun_reading(path: Path, known: _Stamp | None) -> Future[_Read]:
+    """On a thread of its own. Raises `PlaceUnavailable` where none can be had."""
+    reading: Future[_Read] = Future()
+    try:
+        threading.Thread(target=_read_into, args=(reading, path, known), name="background", daemon=True).start()
+    except RuntimeError as error:
+        raise no_thread(error) from error
+    return reading
 
 
 def _read_into(reading: Future[_Read], path: Path, known: _Stamp | None) -> None:

@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Protocol, Self
 
-from bshm_watchd.errors import ProgramEnding, RejectedPhoto, RuntimeBroken
+from bshm_watchd.errors import DecoderUnsafe, PlaceUnavailable, ProgramEnding, RejectedPhoto
 from bshm_watchd.matting.decode_child import DECODED, PACKET_BYTES, READY, REASONS, REPLY, REQUEST
 from bshm_watchd.matting.photo import Photo
 from bshm_watchd.matting.room import DecoderDied, new_buffer, photo_in
@@ -23,6 +23,7 @@ from bshm_watchd.matting.sandbox import EXIT_UNCONFINED
 _PHOTOS_PER_CHILD = 500
 _MAX_FILE_BYTES = 1 << 30
 _START_SECONDS = 60.0
+_END_SECONDS = 2.0  # a child may take that long to end once its socket has
 # Kept between photos, by all children together: two of them keep a photo of 24 megapixels each.
 _BUFFERS_BYTES, _LEAST_BUFFER_BYTES = 256 << 20, 16 << 20
 _LAST_WORDS_BYTES = 2000
@@ -41,7 +42,8 @@ class Decoder(Protocol):
         Raises `RejectedPhoto` (reasons `broken`, `too_large`, `not_a_photo`, `unsupported`) when the photo is at fault,
         `DecoderDied` when the attempt ended without an answer, `OSError` when the machine has no descriptor or
         memory left. Whatever was raised, the next call works. The same bytes give the same answer.
-        Raises `RuntimeBroken` where this machine would not let pictures be decoded safely.
+        Raises `PlaceUnavailable` while no decoder comes up, `DecoderUnsafe` where this machine would not let pictures
+        be decoded safely: no photo is to blame for either.
         """
         ...
 
@@ -75,7 +77,7 @@ class ChildDecoder:
         self._spawner = ThreadPoolExecutor(1, "decoder-spawner")
 
     def __repr__(self) -> str:
-        alive = sum(slot.child is not None and slot.child.alive() for slot in self._slots)
+        alive = sum((child := slot.child) is not None and child.alive() for slot in self._slots)
         return f"<ChildDecoder {alive}/{self._children} children alive, {self._free.qsize()} free>"
 
     def __enter__(self) -> Self:
@@ -92,8 +94,8 @@ class ChildDecoder:
         self._closing = True
         self._spawner.shutdown()
         for slot in self._slots:
-            if slot.child is not None:
-                slot.child.process.kill()  # whoever holds the slot is woken by the end of the socket and returns it
+            if (child := slot.child) is not None:  # read once: whoever holds the slot may empty it meanwhile
+                child.process.kill()  # its holder is woken by the end of the socket and returns the slot
         for _slot in self._slots:
             self._retire(self._free.get())
         self._free.put(None)
@@ -103,7 +105,7 @@ class ChildDecoder:
         try:
             child = self._ready_child(slot)
             return self._decode_in(child, source_fd, size_bytes)
-        except (DecoderDied, RuntimeBroken) as error:
+        except (DecoderDied, DecoderUnsafe, PlaceUnavailable) as error:
             self._retire(slot)
             if self._closing:
                 raise DecoderClosed("the decoder closed during the decode") from error
@@ -142,8 +144,10 @@ class ChildDecoder:
         try:
             limits = (self._max_pixels, self._max_file_bytes, self._timeout_seconds)
             return self._spawner.submit(_start_child, self._buffer_bytes, *limits).result()
-        except RuntimeError as error:
-            raise DecoderClosed("the decoder is closing") from error
+        except (RuntimeError, OSError) as error:
+            if self._closing:
+                raise DecoderClosed("the decoder is closing") from error
+            raise _unavailable(error) from error
 
     def _photo(self, child: _Child, reply: bytes, target_fd: int) -> Photo:
         if len(reply) < REPLY.size or reply[0] >= len(REASONS):
@@ -153,6 +157,14 @@ class ChildDecoder:
             detail = "".join(c for c in reply[REPLY.size :].decode(errors="replace") if c.isprintable())
             raise rejection(REASONS[status], height, width, self._max_pixels, detail)
         return photo_in(child.buffer, target_fd, height, width, self._max_pixels, reply[REPLY.size :])
+
+
+def _unavailable(why: Exception | str) -> PlaceUnavailable:
+    what_to_do = (
+        "free some memory, or raise the limits of processes and open files; work resumes by itself, "
+        "but after the program was replaced while it ran: then start it again"
+    )
+    return PlaceUnavailable("decoder_unavailable", f"no decoding process can be started: {why}; {what_to_do}")
 
 
 def rejection(reason: str, height: int, width: int, max_pixels: int, detail: str) -> RejectedPhoto:
@@ -219,17 +231,20 @@ class _Child:
             raise DecoderDied(self._last_words()) from error
 
     def _await_ready(self) -> None:
-        """It has seen no photo until then, so that its exit status can be believed. Raises `RuntimeBroken`."""
+        """It has seen no photo until then: its exit status can be believed, and no photo is to blame for its end.
+
+        Raises `DecoderUnsafe` and `PlaceUnavailable`.
+        """
         if self.ready:
             return
         try:
             self.ready = self._received(_START_SECONDS) == READY
         except TimeoutError as error:
-            raise DecoderDied(f"the decoding process did not start within {_START_SECONDS:g} seconds") from error
+            raise _unavailable(f"it was not ready within {_START_SECONDS:g} seconds") from error
         except DecoderDied as error:
             if self.process.returncode == EXIT_UNCONFINED:
-                raise RuntimeBroken(f"photos can't be decoded safely on this machine: {error}") from error
-            raise
+                raise DecoderUnsafe(f"photos can't be decoded safely on this machine: {error}") from error
+            raise _unavailable(error) from error
 
     def _received(self, timeout_seconds: float) -> bytes:
         """Raises `DecoderDied` and `TimeoutError`."""
@@ -243,13 +258,20 @@ class _Child:
         return packet
 
     def _last_words(self) -> str:
-        """How the process ended, with the last line it wrote."""
-        code = self.process.wait()
-        how = f"with exit status {code}" if code >= 0 else f"by {signal.Signals(-code).name}"
+        """How the process ended, with the last line it wrote. One that a picture has taken over may not want to end."""
+        code = self._ended()
+        how = f"with exit status {code}" if code >= 0 else f"by signal {-code} ({signal.strsignal(-code)})"
         start = max(0, os.fstat(self.stderr_fd).st_size - _LAST_WORDS_BYTES)
         written = os.pread(self.stderr_fd, _LAST_WORDS_BYTES, start)
         lines = written.decode(errors="replace").strip().splitlines()
         return f"the decoding process ended {how}" + (f": {lines[-1]}" if lines else "")
+
+    def _ended(self) -> int:
+        try:
+            return self.process.wait(_END_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            return self.process.wait()
 
     def end(self) -> None:
         self.process.kill()

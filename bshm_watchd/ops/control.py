@@ -168,14 +168,17 @@ class ControlServer:
 
     def _take_on(self, connection: socket.socket) -> None:
         thread = threading.Thread(target=self._serve, args=(connection,), name="control-client", daemon=True)
-        with self._lock:
-            crowded = len(self._connections) >= self._limits.connections
-            if not crowded:
+        try:
+            with self._lock:  # so that the thread does not end before it is known
+                if len(self._connections) >= self._limits.connections:
+                    raise Busy("too many are asking at once; try again")
+                thread.start()
                 self._connections[connection] = thread
-        if crowded:
-            _send_last(connection, _refusal(Busy("too many are asking at once; try again")))
-        else:
-            thread.start()
+        except Busy as error:
+            _send_last(connection, _refusal(error))
+        except RuntimeError as error:
+            logs.warning("the control socket can't serve a client", why=error)
+            _send_last(connection, _refusal(Busy("the daemon can't start a thread right now; try again")))
 
     def _serve(self, connection: socket.socket) -> None:
         try:

@@ -23,7 +23,7 @@ from bshm_watchd.delivery.render import cost_bytes
 from bshm_watchd.disk.folder import HotFolder
 from bshm_watchd.disk.ops import Disk
 from bshm_watchd.disk.owner import Owner
-from bshm_watchd.ending import EXIT_BROKEN, Once
+from bshm_watchd.ending import Once, may_blame_a_photo
 from bshm_watchd.errors import PlaceUnavailable, RejectedPhoto
 from bshm_watchd.events import Asked, Inbox, ModelReady
 from bshm_watchd.folder_calls import FolderCalls
@@ -232,7 +232,7 @@ class Running:
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if kind is None:
-            if self.daemon.exit_code != EXIT_BROKEN:
+            if not may_blame_a_photo(self.daemon.exit_code, self.daemon.failure):
                 self.journal.mark_clean_stop(self.us.incarnation)
             for state in self.daemon.known.all:
                 with contextlib.suppress(OSError, PlaceUnavailable):  # a broken disk stays broken; as in wiring
