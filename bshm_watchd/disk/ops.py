@@ -73,9 +73,12 @@ class Disk:
         Opening that harms nothing: no fifo is waited for, no terminal owned.
         """
         fd = os.open(name, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | _NO_FOLLOW, dir_fd=dir_fd)
-        if not is_plain_file(os.fstat(fd)):
+        try:
+            if not is_plain_file(os.fstat(fd)):
+                raise OSError(errno.ELOOP, "not a file", name)
+        except OSError:
             os.close(fd)
-            raise OSError(errno.ELOOP, "not a file", name)
+            raise
         return fd
 
     def entries(self, dir_fd: int) -> Iterator[os.DirEntry[str]]:
