@@ -203,7 +203,9 @@ class HotFolder:
             return self.disk.open_root(path)
         except OSError as error:
             if error.errno in (errno.ENOENT, errno.ENOTDIR):
-                message = f"{path}: {error.strerror}; mount the share, or for a new hot folder: bshm-watchd init {path}"
+                is_hot = path == str(self.settings.path)
+                anew = f"for a new hot folder: bshm-watchd init {path}" if is_hot else "make this directory"
+                message = f"{path}: {error.strerror}; mount the share, or {anew}"
                 raise PlaceUnavailable("unreachable", message) from error
             raise
 
