@@ -111,6 +111,10 @@ class Disk:
         usage = os.fstatvfs(dir_fd)
         return usage.f_bavail * usage.f_frsize
 
+    def name_bytes(self, dir_fd: int) -> int:
+        """How long a name may be there, as far as the file system says; 0 where it does not."""
+        return os.fstatvfs(dir_fd).f_namemax
+
     # -- changing: each of these is one point at which a test may kill or break the program ------------
 
     def mkdir(self, dir_fd: int, name: str, mode: int) -> None:
