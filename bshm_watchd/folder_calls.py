@@ -92,7 +92,7 @@ class FolderCalls:
         where = self._learn_file_system()
         self._check_space()
         with owner.held(self._folder, self._us):
-            jobs = recovery.recover(self._folder, self._journal, self._clock, self._plan)
+            jobs = recovery.recover(self._folder, self._journal, self._clock, self._plan, self._measure)
         self._folder.attach_outputs(frozenset(root for job in jobs for root in job.plan.output_roots))
         self._begin_watch(where)
         return Attached(tuple(jobs), self._hears(), where.network, taken_from)
@@ -170,10 +170,10 @@ class FolderCalls:
         if row.filed_as is None:
             raise RejectedPhoto("deleted", "the original was deleted when it was done", "drop the photo again")
         place, wall = row.filed_as, self._clock.wall()
-        stamp, cost, problem = self._measure(place)
+        stamp, cost, problem = self._measure_filed(place)
         job = Job(
             new_id(wall), self.settings.name, row.name, row.relative_dir, stamp, wall, self._plan,
-            cost_bytes=0 if problem else cost, problem=problem, requeue_of=Filed(row.id, place),
+            cost_bytes=cost, problem=problem, requeue_of=Filed(row.id, place),
         )  # fmt: skip
         with owner.held(self._folder, self._us):
             job = claim.claim(self._folder, job, place)
@@ -184,18 +184,20 @@ class FolderCalls:
             recovery.finish_requeue(self._folder, self._journal, job)
         return job
 
-    def _measure(self, place: Place) -> tuple[Stamp, int, Problem | None]:
-        """What a filed original is now, what it will cost to process, and why it is rejected again, as at intake."""
-        disk = self._folder.disk
+    def _measure_filed(self, place: Place) -> tuple[Stamp, int, Problem | None]:
         try:
             with self._folder.below(place.directory) as dir_fd:
-                status = disk.lstat(dir_fd, place.name)
-                _must_be_ours_alone(status, place)
-                fd = disk.open_file(dir_fd, place.name)
+                _must_be_ours_alone(self._folder.disk.lstat(dir_fd, place.name), place)
+                return self._measure(dir_fd, place.name)
         except (FileNotFoundError, NotADirectoryError) as error:
             raise _gone(place) from error
+
+    def _measure(self, dir_fd: int, name: str) -> tuple[Stamp, int, Problem | None]:
+        """What an original is now, what it will cost to process, and why it is rejected (at no cost), as at intake."""
+        disk = self._folder.disk
+        stamp = Stamp.of(disk.lstat(dir_fd, name))
+        fd = disk.open_file(dir_fd, name)
         try:
-            stamp = Stamp.of(status)
             found = inspect(lambda offset, length: disk.read_at(fd, length, offset), stamp.size)
         finally:
             os.close(fd)
@@ -203,7 +205,7 @@ class FolderCalls:
         problem = rejections.too_many_bytes(stamp.size, self._limits) or rejections.by_structure(found, self._limits)
         if problem is None and cost > self._limits.in_flight_bytes:
             problem = rejections.too_much_memory(found.width, found.height, cost, self._limits)
-        return stamp, cost, problem
+        return stamp, 0 if problem else cost, problem
 
     def stop_watching(self) -> None:
         if self._watch is not None:

@@ -16,7 +16,7 @@ from bshm_watchd.status import FolderMode
 from bshm_watchd.threads import Hand
 
 HUNG_SECONDS = 10.0  # a call that takes longer makes its folder unreachable
-OFFERS_AHEAD = 8
+OFFERS_AHEAD = 8  # of those that may be claimed
 _LOOK_INTERVAL_SECONDS = 0.1  # hints are gathered for that long, so that a burst costs few looks
 _WELL_SECONDS = 60.0  # after that long without trouble the next trouble is a new one
 _ROOT_CHECK_SECONDS = 2.0
@@ -121,11 +121,15 @@ class FolderState:
         return min(ready, key=lambda job: (not job.suspect, job.id), default=None)
 
     def next_offer(self) -> Offer | None:
-        """The best offer whose name no job under way has: the same name again waits for the earlier one."""
+        """The best offer that may be claimed now."""
         if not self.works or self.call is not None:
             return None
+        return next(iter(self.free_offers()), None)
+
+    def free_offers(self) -> list[Offer]:
+        """Those whose name no job under way has: the same name again waits for the earlier one, and keeps nobody up."""
         names = {job.relative for job in [*self.backlog, *self.running.values(), *self.found]}
-        return next((offer for offer in self.offers if offer.relative not in names), None)
+        return [offer for offer in self.offers if offer.relative not in names]
 
     @property
     def is_idle(self) -> bool:
@@ -166,7 +170,7 @@ class FolderState:
             return self.look_allowed
         due = self.seen.looked.next_due if self.seen.looked.next_due is not None else _FOR_EVER
         due = min(due, self.root_check_due)
-        if self.hints or (self.seen.looked.ready > 0 and len(self.offers) < OFFERS_AHEAD // 2):
+        if self.hints or (self.seen.looked.ready > 0 and len(self.free_offers()) < OFFERS_AHEAD // 2):
             due = 0.0
         return max(due, self.look_allowed)
 
@@ -176,7 +180,7 @@ class FolderState:
         self._ask("attach", now, lambda: self.calls.attach(adopt=adopt, take=take))
 
     def ask_look(self, now: float, *, scan: bool) -> None:
-        hints, wanted = frozenset(self.hints), max(0, OFFERS_AHEAD - len(self.offers))
+        hints, wanted = frozenset(self.hints), max(0, OFFERS_AHEAD - len(self.free_offers()))
         self.hints.clear()
         self.scan_asked = self.scan_asked and not scan
         self._ask("look", now, lambda: self.calls.look(hints, wanted, scan=scan))

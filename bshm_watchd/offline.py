@@ -54,8 +54,8 @@ def _attached(
     by_name = {folder.name: folder for folder in settings.hot_folders}
     folder = HotFolder(Disk(), by_name[named(by_name, name)], settings.state_dir)
     calls = FolderCalls(folder, settings.limits, lambda _: None, journal, us, SystemClock(), cost_bytes)
-    calls.own(adopt=adopt, take=take)
     try:
+        calls.own(adopt=adopt, take=take)
         yield calls
     finally:
         calls.detach()

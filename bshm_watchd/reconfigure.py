@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,10 +76,12 @@ def limits_problems(settings: Settings) -> list[str]:
 
 
 def largest_photo_mib(settings: Settings) -> int:
+    """Of a square one: of all shapes its edge pass is the dearest; the rest depends on the number of pixels alone."""
     from bshm_watchd.delivery.render import cost_bytes
 
     outputs = [output for folder in settings.hot_folders for output in folder.outputs]
-    return -(-cost_bytes(1, settings.limits.max_pixels, outputs) // _MIB)
+    side = math.isqrt(settings.limits.max_pixels - 1) + 1
+    return -(-cost_bytes(side, side, outputs) // _MIB)
 
 
 def _limits_problems_that_are_new(running: Settings, new: Settings) -> list[str]:

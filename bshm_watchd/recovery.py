@@ -17,6 +17,9 @@ from bshm_watchd.errors import PlaceUnavailable
 from bshm_watchd.jobs import Job, Plan, Problem, Stamp, State, end_of, is_id
 from bshm_watchd.journal import Journal, Row
 
+Measure = Callable[[int, str], tuple[Stamp, int, Problem | None]]
+"""Of an original in an open directory, by its name: what it is, what it costs, why it is rejected."""
+
 
 class Past:
     """What the journal remembers of earlier processes, by their incarnations; `us` is this one. Main thread only."""
@@ -54,15 +57,19 @@ class Past:
             self._photos_noted = True
 
 
-def recover(folder: HotFolder, journal: Journal, clock: Clock, today: Plan) -> list[Job]:
-    """The unfinished jobs of a folder, none of which runs. Raises `OSError` and the like."""
+def recover(folder: HotFolder, journal: Journal, clock: Clock, today: Plan, measure: Measure) -> list[Job]:
+    """The unfinished jobs of a folder, none of which runs. Raises `OSError` and the like.
+
+    `today` and `measure` are for those whose record was lost.
+    """
     with folder.below(WORK) as work_fd:
         found = [
             entry.name
             for entry in folder.disk.entries(work_fd)
             if is_id(entry.name) and entry.is_dir(follow_symlinks=False)
         ]
-    jobs = [job for job_id in sorted(found) if (job := _recover_one(folder, journal, clock, today, job_id)) is not None]
+    recovered = (_recover_one(folder, journal, clock, today, measure, job_id) for job_id in sorted(found))
+    jobs = [job for job in recovered if job is not None]
     for job in jobs:
         journal.record(job)
         finish_requeue(folder, journal, job)
@@ -136,7 +143,9 @@ def _ran_alone(job: Job, found: list[Job], *, all_seen: bool) -> bool:
     return len(together) == 1
 
 
-def _recover_one(folder: HotFolder, journal: Journal, clock: Clock, today: Plan, job_id: str) -> Job | None:
+def _recover_one(
+    folder: HotFolder, journal: Journal, clock: Clock, today: Plan, measure: Measure, job_id: str
+) -> Job | None:  # fmt: skip
     with folder.work(job_id) as work_fd:
         try:
             job = record.read(folder.disk, work_fd)
@@ -145,7 +154,10 @@ def _recover_one(folder: HotFolder, journal: Journal, clock: Clock, today: Plan,
         except record.TornRecord as error:
             logs.warning("a job's record is damaged", JOB_ID=job_id, why=error)
             job = None
-        job = _adopted(folder, journal, clock, today, job_id, work_fd) if job is None else _found(folder, job, work_fd)
+        if job is None:
+            job = _adopted(folder, journal, clock, today, measure, job_id, work_fd)
+        else:
+            job = _found(folder, job, work_fd)
     if job is None or job.state in (State.CLAIMING, State.RELEASED):
         claim.drop_work(folder, job or _nameless(folder, today, job_id))
         return None
@@ -166,7 +178,7 @@ def _found(folder: HotFolder, job: Job, work_fd: int) -> Job:
 
 
 def _adopted(
-    folder: HotFolder, journal: Journal, clock: Clock, today: Plan, job_id: str, work_fd: int
+    folder: HotFolder, journal: Journal, clock: Clock, today: Plan, measure: Measure, job_id: str, work_fd: int
 ) -> Job | None:  # fmt: skip
     """A work directory without a readable record: its original goes on as the index remembers it, with today's plan."""
     row = journal.find(job_id)
@@ -182,7 +194,10 @@ def _adopted(
         job = remembered
     else:
         job = replace(job, name=originals[0])
-    job = replace(job, stamp=Stamp.of(folder.disk.lstat(work_fd, claim.original_name(job))))
+    stamp, cost, problem = measure(work_fd, claim.original_name(job))
+    if job.state is State.CLAIMED and job.problem is None:
+        job = replace(job, problem=problem)
+    job = replace(job, stamp=stamp, cost_bytes=cost)
     record.make_way(folder.disk, work_fd)
     record.write(folder.disk, work_fd, job)
     logs.moved(job, why=f"its record was missing or damaged; the journal {'knows it' if row else 'does not know it'}")

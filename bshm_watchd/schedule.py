@@ -132,7 +132,7 @@ class Schedule:
         if isinstance(line, PhotoQueue):
             return line.waits
         settled = line.seen is not None and line.seen.looked.ready > 0
-        offers = line.works and (settled or bool(line.offers))
+        offers = line.works and (settled or bool(line.free_offers()))
         return offers or line.next_job(self._clock.wall()) is not None
 
     def _next_cost(self, line: _Line, lanes: int) -> int | None:

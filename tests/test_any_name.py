@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import errno
 import json
 import os
 import random
@@ -11,12 +12,13 @@ from pathlib import Path
 
 import pytest
 
+from bshm_watchd import logs
 from bshm_watchd.disk.filing import SIDECAR_SUFFIX
 from bshm_watchd.disk.ops import Disk
 from bshm_watchd.ending import EXIT_FINE, EXIT_LEFT, EXIT_SOME_REJECTED
 from tests.support import invariants
 from tests.support.contracts import Evidence
-from tests.support.disks import InterruptedDisk, NoReplaceMissing
+from tests.support.disks import InterruptedDisk, NarrowDisk, NoReplaceMissing
 from tests.support.studio import Studio, png
 from tests.support.trees import make_special
 
@@ -69,6 +71,40 @@ def test_any_name_of_what_is_rejected_stands_in_its_sidecar_to_the_byte(fast_pat
     assert all(one["name"].isprintable() for one in told)
     invariants.check(studio)
     evidence(names_tried=len(_NAMES))
+
+
+@pytest.mark.contract("P9", "L2")
+@pytest.mark.parametrize("looked_up", [False, True])
+@pytest.mark.parametrize(("name", "code"), [("who?.png", errno.EINVAL), ("b\udcff.png", errno.EILSEQ)])
+def test_a_name_that_the_place_of_the_results_refuses_is_that_photos_alone(
+    fast_path: Path, name: str, code: int, looked_up: bool
+) -> None:
+    """As vfat, exfat and NTFS do of what Windows reserves, and others of what is no UTF-8."""
+    studio = Studio(fast_path)
+    odd = name.removesuffix(".png")[-1]
+    disk = NarrowDisk(lambda path: code if "/results/" in path and odd in path else 0, looked_up=looked_up)
+    studio.drop(name)
+    studio.drop("neighbour.png")
+    assert studio.run(disk) == EXIT_SOME_REJECTED
+    assert studio.tree("results") == ["neighbour.png"]
+    (row,) = [row for row in studio.rows() if row.name == name]
+    assert (row.state, row.reason) == ("rejected", "name_refused")
+    assert logs.shown(name) in (row.message or "") and logs.shown(odd) in (row.what_to_do or "")
+    invariants.check(studio)
+
+
+@pytest.mark.contract("P9", "L2")
+def test_names_are_cut_to_what_the_file_system_takes(fast_path: Path) -> None:
+    """As eCryptfs does, which takes 143 bytes. Dropped twice: a number makes a name longer, and so does a sidecar."""
+    studio = Studio(fast_path)
+    disk = NarrowDisk(lambda path: errno.ENAMETOOLONG * (len(Path(path).name) > 143), looked_up=True, name_bytes=143)
+    for _ in range(2):
+        studio.drop("x" * 139 + ".png")
+        studio.drop("y" * 139 + ".png", b"no photo")
+        assert studio.run(disk) == EXIT_SOME_REJECTED
+    assert studio.tree("results") == ["x" * 139 + ".png", "x" * 137 + "~2.png"]
+    assert len(studio.tree("rejected")) == 4
+    invariants.each_original_is_in_one_place(studio.portraits)
 
 
 @pytest.mark.contract("P10", "P2")

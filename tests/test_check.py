@@ -11,7 +11,9 @@ import pytest
 
 from bshm_watchd import config
 from bshm_watchd.cli import checks
+from bshm_watchd.delivery.render import cost_bytes
 from bshm_watchd.ops.asking import SOCKET_NAME
+from bshm_watchd.reconfigure import largest_photo_mib, limits_problems
 from tests.support.asked import Configured, a_daemon, configured, typed
 from tests.support.studio import png
 
@@ -145,6 +147,15 @@ def test_the_limit_to_raise_is_said_with_a_number_that_does(studio: Configured) 
     needed = int(found.message.partition("raise in_flight_mib to ")[2].split(",")[0])
     (mended,) = checks.limits(settings_with(f"{{in_flight_mib: {needed}}}"), memory_bytes=8000 * _MIB)
     assert mended.level == "ok"
+
+
+@pytest.mark.contract("L3")
+@pytest.mark.parametrize(("height", "width"), [(1, 2_000_000), (1000, 2000), (1200, 1666), (1414, 1414), (1666, 1200)])
+def test_limits_that_are_called_good_hold_a_photo_of_any_shape(height: int, width: int) -> None:
+    settings = settings_with("{max_pixels: 2000000}")
+    limits = settings.limits.model_copy(update={"in_flight_mib": largest_photo_mib(settings)})
+    assert not limits_problems(settings.model_copy(update={"limits": limits}))
+    assert cost_bytes(height, width, settings.hot_folders[0].outputs) <= limits.in_flight_bytes
 
 
 def status_with(state: str, studio: Configured) -> dict[str, Any]:

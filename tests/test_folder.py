@@ -73,7 +73,7 @@ def test_an_unmounted_share_is_unreachable_and_nothing_is_made_in_its_mount_poin
 def test_a_missing_root_is_unreachable_and_not_made(tmp_path: Path) -> None:
     folder = hot_folder(tmp_path)
     folder.settings.path.rmdir()
-    assert "mount the share" in _unreachable(folder)
+    assert f"bshm-watchd init {folder.settings.path}" in _unreachable(folder)
     folder.settings.path.write_bytes(b"")
     assert "Not a directory" in _unreachable(folder)
 
@@ -153,7 +153,9 @@ def test_an_absolute_output_root_is_known_by_its_own_marker(tmp_path: Path) -> N
 
 
 def test_a_missing_output_root_is_unreachable_and_not_made(tmp_path: Path) -> None:
-    assert str(tmp_path / "out") in _unreachable_by_output(_with_output_root(tmp_path))
+    told = _unreachable_by_output(_with_output_root(tmp_path))
+    assert f"{tmp_path}/out" in told
+    assert "make this directory" in told, "a results' directory is no hot folder: init would make one of it"
     assert not (tmp_path / "out").exists()
 
 

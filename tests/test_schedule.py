@@ -114,6 +114,15 @@ def test_a_folder_has_at_most_half_the_budget_while_another_waits() -> None:
     assert served.in_flight("a") == 10
 
 
+def test_a_folder_whose_only_offers_wait_for_earlier_photos_of_their_names_takes_no_share() -> None:
+    served = Served(100, a=1, b=1)
+    served.offer("a", 10, *_names("a", 20))
+    served.recover("b", "again", retry_wall=served.clock.wall() + 600)
+    served.offer("b", 10, "again")
+    served.go()
+    assert served.in_flight("a") == 10
+
+
 def test_a_folder_keeps_its_half_while_it_is_being_looked_into() -> None:
     """Its offers may be used up for a moment, although photos wait in drop/."""
     served = Served(100, a=1, b=1)

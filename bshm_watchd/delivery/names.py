@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 
 from bshm_watchd.clock import local_date
 from bshm_watchd.disk.filing import SIDECAR_SUFFIX
+from bshm_watchd.disk.folder import LONGEST_NAME_BYTES
 from bshm_watchd.jobs import Job, Place, State, numbered
 
 DELETE = "delete"
 _TROUBLED = {State.REVIEW: "review", State.REJECTED: "rejected", State.FAILED: "failed"}
-_NAME_BYTES = 255
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,12 +28,13 @@ class Names:
         return (*self.targets, *(place for place in (self.filed, self.sidecar) if place is not None))
 
 
-def names(job: Job, number: int) -> Names:
+def names(job: Job, number: int, name_bytes: int = LONGEST_NAME_BYTES) -> Names:
+    """`name_bytes`: how long they may be; what is longer is cut."""
     targets = tuple(
-        _target(job, root, output.path, number)
+        _target(job, root, output.path, number, name_bytes)
         for root, output in zip(job.plan.output_roots, job.plan.outputs, strict=True)
     )
-    filed = filed_place(job, number)
+    filed = filed_place(job, number, name_bytes)
     return Names(targets, filed, sidecar_place(filed) if filed is not None and job.end in _TROUBLED else None)
 
 
@@ -41,21 +42,21 @@ def sidecar_place(filed: Place) -> Place:
     return replace(filed, name=filed.name + SIDECAR_SUFFIX)
 
 
-def filed_place(job: Job, number: int) -> Place | None:
+def filed_place(job: Job, number: int, name_bytes: int = LONGEST_NAME_BYTES) -> Place | None:
     """Where the job's end takes its original; None: it is deleted. Beside it there is room for a sidecar's name."""
     if (directory := _TROUBLED.get(job.end)) is not None:
-        name = numbered(job.name, number, _NAME_BYTES - len(SIDECAR_SUFFIX))
+        name = numbered(job.name, number, name_bytes - len(SIDECAR_SUFFIX))
         return Place("", _tidy(f"{directory}/{job.relative_dir}"), name)
     if job.plan.done == DELETE:
         return None
-    return Place("", _tidy(_expand(job.plan.done, job)), numbered(job.name, number))
+    return Place("", _tidy(_expand(job.plan.done, job)), numbered(job.name, number, name_bytes))
 
 
-def _target(job: Job, root: str, template: str, number: int) -> Place:
+def _target(job: Job, root: str, template: str, number: int, name_bytes: int) -> Place:
     directory, _, name = template.rpartition("/")
     if root:  # as `output_root`: what stands before the first field's component is the root, however it is spelt
         directory = directory[len(template.split("{", 1)[0].rpartition("/")[0]) :]
-    return Place(root, _tidy(_expand(directory, job)), numbered(_expand(name, job), number))
+    return Place(root, _tidy(_expand(directory, job)), numbered(_expand(name, job), number, name_bytes))
 
 
 def _expand(template: str, job: Job) -> str:

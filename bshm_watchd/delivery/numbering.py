@@ -21,7 +21,7 @@ class Numbering:
     def choose(self, folder: HotFolder, job: Job, first: int) -> tuple[int, Names]:
         """A number, from `first` on, with the names of all results and of the original."""
         for number in itertools.count(first):
-            chosen = names(job, number)
+            chosen = names(job, number, folder.name_bytes)
             if self._take(folder, job, chosen.places):
                 return number, chosen
         raise AssertionError("unreachable: numbers do not end")
@@ -29,7 +29,7 @@ class Numbering:
     def choose_filed(self, folder: HotFolder, job: Job, first: int) -> tuple[int, Place]:
         """A number for the original and its sidecar, where there are no results."""
         for number in itertools.count(first):
-            place = filed_place(job, number)
+            place = filed_place(job, number, folder.name_bytes)
             assert place is not None
             if self._take(folder, job, (place, sidecar_place(place))):
                 return number, place

@@ -138,7 +138,8 @@ def put_back(folder: HotFolder, job: Job, work_fd: int) -> Job:
     with folder.directory(Place("", drop_directory(job), "")) as drop_fd:
         for number in itertools.count(1):
             try:
-                move_original(disk, work_fd, original_name(job), drop_fd, numbered(job.name, number))
+                name = numbered(job.name, number, folder.name_bytes)
+                move_original(disk, work_fd, original_name(job), drop_fd, name)
                 break
             except FileExistsError:
                 continue

@@ -35,6 +35,7 @@ _PRIVATE = ".bshm"
 _PROBE = ".bshm-probe.tmp"  # names that begin like this are ours, wherever they stand
 _MARKER = "folder.json"
 _OUTPUT_MARKER = ".bshm-output.json"
+LONGEST_NAME_BYTES = 255  # no Linux file system takes more; some take less
 _DAMAGED = "damaged"  # equals no known id: unreachable until it is mended or the folder adopted
 
 
@@ -66,6 +67,7 @@ class HotFolder:
         self._durable: set[tuple[str, tuple[str, ...]]] = set()  # directories whose name is on the disk; added by all
         # Held while a directory is made: two workers at it would need two temporaries, and a kill leaves the second.
         self._making = threading.Lock()
+        self.name_bytes = LONGEST_NAME_BYTES  # that a name may have in each of the roots
         self.stable_inodes = True  # false where the file system makes inode numbers up
         self.lasting_inodes = False  # true where a file keeps its number over a remount
         self.network = False  # true where what a stat says may be a few seconds old
@@ -81,6 +83,7 @@ class HotFolder:
         """
         with _sorted_errors():
             self._durable.clear()
+            self.name_bytes = LONGEST_NAME_BYTES
             self._identities[""] = self._attach_root(str(self.settings.path), _PRIVATE, _MARKER, adopt)
             self._identities = {"": self._identities[""]}
             own()
@@ -203,7 +206,9 @@ class HotFolder:
             return self.disk.open_root(path)
         except OSError as error:
             if error.errno in (errno.ENOENT, errno.ENOTDIR):
-                message = f"{path}: {error.strerror}; mount the share, or for a new hot folder: bshm-watchd init {path}"
+                is_hot = path == str(self.settings.path)
+                anew = f"for a new hot folder: bshm-watchd init {path}" if is_hot else "make this directory"
+                message = f"{path}: {error.strerror}; mount the share, or {anew}"
                 raise PlaceUnavailable("unreachable", message) from error
             raise
 
@@ -220,6 +225,7 @@ class HotFolder:
                 found = self._make_marker(fd, marker_dir, marker, replace=found is not None)
             if found != known:
                 self._known.write(self.disk, path, found)
+            self.name_bytes = min(self.name_bytes, self.disk.name_bytes(fd) or LONGEST_NAME_BYTES)
             return _Identity.of(fd)
         finally:
             os.close(fd)

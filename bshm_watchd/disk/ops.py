@@ -73,9 +73,12 @@ class Disk:
         Opening that harms nothing: no fifo is waited for, no terminal owned.
         """
         fd = os.open(name, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | _NO_FOLLOW, dir_fd=dir_fd)
-        if not is_plain_file(os.fstat(fd)):
+        try:
+            if not is_plain_file(os.fstat(fd)):
+                raise OSError(errno.ELOOP, "not a file", name)
+        except OSError:
             os.close(fd)
-            raise OSError(errno.ELOOP, "not a file", name)
+            raise
         return fd
 
     def entries(self, dir_fd: int) -> Iterator[os.DirEntry[str]]:
@@ -107,6 +110,10 @@ class Disk:
     def free_bytes(self, dir_fd: int) -> int:
         usage = os.fstatvfs(dir_fd)
         return usage.f_bavail * usage.f_frsize
+
+    def name_bytes(self, dir_fd: int) -> int:
+        """How long a name may be there, as far as the file system says; 0 where it does not."""
+        return os.fstatvfs(dir_fd).f_namemax
 
     # -- changing: each of these is one point at which a test may kill or break the program ------------
 

@@ -7,27 +7,41 @@ temporary that is missing *was* published, whatever stands at its name now, and 
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
+import re
 
 from bshm_watchd import logs
 from bshm_watchd.disk import permissions
 from bshm_watchd.disk.durable import create_anew, give_name
 from bshm_watchd.disk.folder import HotFolder
 from bshm_watchd.disk.ops import Disk
-from bshm_watchd.errors import PlaceUnavailable
+from bshm_watchd.errors import PlaceUnavailable, RejectedPhoto
 from bshm_watchd.jobs import Job, Place, Result
 
 Content = bytes | bytearray | memoryview
+# Refused by some file systems: what Windows reserves, bytes that are no UTF-8, characters of more than 16 bits.
+_ODD = re.compile('[\x01-\x1f"*:<>?\\\\|\x7f\udc80-\udcff\U00010000-\U0010ffff]')
+_MOST_ODD = 40  # of at most four bytes each: they fit into a name
+_NAME_REFUSED = (errno.EINVAL, errno.EILSEQ)
 
 
 def temporary_name(job: Job, index: int) -> str:
-    """Of the process that runs the job: two that run it, one after the other, never meet in a file."""
-    return f".bshm-{job.id}-{job.ran_in}-{index}.part"
+    """Of the process that runs the job: two that run it, one after the other, never meet in a file.
+
+    It bears what is odd in the photo's name: a place that refuses that says so before anything is committed, and not
+    when the result, which can't be taken back any more, is to get its name.
+    """
+    odd = "".join(sorted(set(_ODD.findall(job.name)))[:_MOST_ODD])
+    return f".bshm-{job.id}-{job.ran_in}-{index}{odd}.part"
 
 
 def write_temporary(folder: HotFolder, job: Job, index: int, kind: str, target: Place, content: Content) -> Result:
-    """Write one output to its temporary, durable and with its final mode, group and ACL."""
+    """Write one output to its temporary, durable and with its final mode, group and ACL.
+
+    Raises `RejectedPhoto` where the place takes no file of that name.
+    """
     name = temporary_name(job, index)
     with folder.directory(target, for_results=True) as dir_fd:
         try:
@@ -44,7 +58,7 @@ def write_temporary(folder: HotFolder, job: Job, index: int, kind: str, target: 
 def _write(folder: HotFolder, target: Place, dir_fd: int, name: str, content: Content) -> int:
     """Returns the inode; 0 where that may be another number by the time that the result is published."""
     rule = folder.file_rule(target, dir_fd)
-    fd = create_anew(folder.disk, dir_fd, name, rule.born)
+    fd = _create(folder.disk, target, dir_fd, name, rule.born)
     try:
         folder.disk.write(fd, content)
         mismatch = permissions.apply(folder.disk, fd, rule)
@@ -55,6 +69,22 @@ def _write(folder: HotFolder, target: Place, dir_fd: int, name: str, content: Co
         return os.fstat(fd).st_ino if lasting else 0
     finally:
         os.close(fd)
+
+
+def _create(disk: Disk, target: Place, dir_fd: int, name: str, mode: int) -> int:
+    try:
+        return create_anew(disk, dir_fd, name, mode)
+    except OSError as error:
+        if not _is_refusal(error, name):
+            raise
+        where = f"the place of its results takes no file named {logs.shown(target.name)}"
+        what_to_do = f"rename the photo without any of {logs.shown(''.join(_ODD.findall(name)))} and drop it again"
+        raise RejectedPhoto("name_refused", f"{where}: {error.strerror}", what_to_do) from error
+
+
+def _is_refusal(error: OSError, name: str) -> bool:
+    """Whether the place takes no such name; of a plain one these errors say something else."""
+    return error.errno in _NAME_REFUSED and _ODD.search(name) is not None
 
 
 def publish(folder: HotFolder, result: Result) -> None:
@@ -108,10 +138,19 @@ def is_free(folder: HotFolder, place: Place) -> bool:
     except NotADirectoryError as error:
         message = f"{place.path}: a file stands where a directory is needed; move it away"
         raise PlaceUnavailable("not_a_directory", message) from error
+    except OSError as error:
+        if not _is_refusal(error, place.name):
+            raise
+        return True  # that no file may have it is said when its temporary is written
 
 
 def discard_temporaries(folder: HotFolder, job: Job, targets: tuple[Place, ...]) -> None:
     """Remove what an attempt left that never reached `publishing`."""
     for index, target in enumerate(targets):
-        with contextlib.suppress(FileNotFoundError, NotADirectoryError), folder.existing(target) as dir_fd:
-            folder.disk.unlink(dir_fd, temporary_name(job, index))
+        name = temporary_name(job, index)
+        try:
+            with folder.existing(target) as dir_fd:
+                folder.disk.unlink(dir_fd, name)
+        except OSError as error:
+            if error.errno not in (errno.ENOENT, errno.ENOTDIR) and not _is_refusal(error, name):
+                raise

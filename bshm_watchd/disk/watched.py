@@ -26,6 +26,7 @@ _LOOKS = (
     "exists",
     "read_at",
     "free_bytes",
+    "name_bytes",
 )
 _ENTRIES_A_CALL = 256
 

@@ -11,23 +11,26 @@ import pytest
 
 from bshm_watchd.disk.ops import Disk
 from bshm_watchd.ending import EXIT_FINE, EXIT_SOME_REJECTED
+from bshm_watchd.folder_state import OFFERS_AHEAD
 from tests.support import invariants
 from tests.support.contracts import Evidence
 from tests.support.crashes import busy_studio
 from tests.support.disks import LostAnswerDisk, NoReplaceMissing
+from tests.support.studio import Studio
 
 
 class _Withholding(Disk):
-    """Gives no claimed photo named `a.png`, until `mended`."""
+    """Gives no claimed photo of these names, until `mended`."""
 
-    def __init__(self, code: int) -> None:
+    def __init__(self, code: int, *names: str) -> None:
         self._code = code
+        self._names = names or ("a.png",)
         self.tried = 0
         self.mended = False
 
     def open_file(self, dir_fd: int, name: str) -> int:
         in_work = os.readlink(f"/proc/self/fd/{dir_fd}").rpartition("/")[0].endswith("/.bshm/work")
-        if in_work and name == "a.png" and not self.mended:
+        if in_work and name in self._names and not self.mended:
             self.tried += 1
             raise OSError(self._code, os.strerror(self._code), name)
         return super().open_file(dir_fd, name)
@@ -55,6 +58,25 @@ def test_a_photo_that_its_server_does_not_give_keeps_no_other_waiting(fast_path:
     with studio.start(_Withholding(errno.EINVAL)) as running:
         running.run(until=lambda: "b.png" in studio.tree("results"))
         assert running.state.mode == "watching"
+
+
+@pytest.mark.contract("I5", "L2")
+def test_names_that_wait_for_an_earlier_photo_of_theirs_keep_no_other_waiting(fast_path: Path) -> None:
+    """However many: each was dropped again while its share withholds the first."""
+    studio = Studio(fast_path)
+    names = [f"{number}.png" for number in range(3 * OFFERS_AHEAD)]
+    disk = _Withholding(errno.EBADF, *names)
+    with studio.start(disk, once=None) as running:
+        for _ in range(2):
+            for name in names:
+                studio.drop(name)
+            running.run(until=lambda: len(running.state.backlog) == len(names))
+            running.live(20)
+        studio.drop("other.png")
+        running.run(until=lambda: "other.png" in studio.tree("results"), limit_seconds=30)
+        disk.mended = True
+        running.run(until=lambda: len(studio.tree("results")) == 2 * len(names) + 1)
+    invariants.check(studio)
 
 
 def test_a_photo_that_its_server_never_gives_fails_in_the_end(fast_path: Path) -> None:

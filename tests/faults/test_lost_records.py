@@ -7,13 +7,16 @@ from pathlib import Path
 
 import pytest
 
+from bshm_watchd.delivery.render import cost_bytes
 from bshm_watchd.ending import EXIT_FINE, EXIT_SOME_REJECTED
+from bshm_watchd.matting.photo import Photo
 from tests.support import invariants
 from tests.support.contracts import Evidence
 from tests.support.crashes import TWO_OUTPUTS, busy_studio, changes_of_a_run
 from tests.support.damage import record_damages
 from tests.support.disks import Died, DyingDisk
-from tests.support.studio import Studio
+from tests.support.studio import Studio, png
+from tests.support.workers import HeldWorkers
 
 
 @pytest.mark.contract("D1", "D3", "D7")
@@ -50,6 +53,38 @@ def test_where_record_and_journal_are_both_lost_the_photo_is_not(fast_path: Path
         invariants.each_original_is_in_one_place(studio.portraits)
         assert not studio.tree(".bshm/work")
     evidence(damages_done=total // 6)
+
+
+@pytest.mark.contract("L3")
+def test_a_photo_whose_record_is_lost_counts_for_what_it_needs(tmp_path: Path) -> None:
+    studio, needed = _with_a_lost_record(tmp_path)
+    with studio.start(workers=HeldWorkers) as running:
+        running.run(until=lambda: bool(running.workers.started))
+        assert running.state.in_flight_bytes == needed
+
+
+@pytest.mark.contract("L3")
+def test_a_photo_whose_record_is_lost_is_rejected_where_it_needs_more_than_all_may_have(tmp_path: Path) -> None:
+    studio, needed = _with_a_lost_record(tmp_path)
+    studio.limits = "{min_free_mib: 0, in_flight_mib: 64}"
+    assert needed > 64 << 20
+    assert studio.run() == EXIT_SOME_REJECTED
+    assert [(row.state, row.reason) for row in studio.rows()] == [("rejected", "too_large")]
+    invariants.check(studio)
+
+
+def _with_a_lost_record(base: Path) -> tuple[Studio, int]:
+    """A studio whose program died over a photo, and what that photo needs."""
+    studio = Studio(base)
+    content = studio.drop("a.png", png(1, 900, 900))
+    with pytest.raises(Died):
+        studio.run(spoil=_dies)
+    _damage_all(studio, record_damages(0)["garbage"])
+    return studio, cost_bytes(900, 900, studio.settings().hot_folders[0].outputs) + len(content)
+
+
+def _dies(_: Photo) -> None:
+    raise Died("over a photo")
 
 
 def _is_known_to_the_journal(studio: Studio) -> bool:

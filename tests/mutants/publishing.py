@@ -20,6 +20,14 @@ MUTANTS = (
         "tests/faults/test_two_faults.py::test_dying_shortly_after_an_error_of_the_place_loses_and_doubles_nothing",
     ),
     Mutant(
+        "P9",
+        "learns that a name is refused only when its result is to get it",
+        "bshm_watchd/disk/publish.py",
+        '    odd = "".join(sorted(set(_ODD.findall(job.name)))[:_MOST_ODD])\n',
+        '    odd = ""\n',
+        "tests/test_any_name.py::test_a_name_that_the_place_of_the_results_refuses_is_that_photos_alone",
+    ),
+    Mutant(
         "D2",
         "believes that the names of directories it finds are on the disk",
         "bshm_watchd/disk/folder.py",

@@ -168,3 +168,33 @@ class NoReplaceMissing(Disk):
 
     def rename(self, from_fd: int, name: str, to_fd: int, new_name: str) -> None:
         raise OSError(errno.EINVAL, os.strerror(errno.EINVAL), name, None, new_name)
+
+
+class NarrowDisk(Disk):
+    """A file system that takes only some names: `refusal(path)` is the error for a new one, 0 where it takes it.
+
+    With `looked_up` it says so of a look and a removal, too. No file of a refused name gets a second link, as on vfat.
+    """
+
+    def __init__(self, refusal: Callable[[str], int], *, looked_up: bool = False, name_bytes: int = 255) -> None:
+        self._refusal = refusal
+        self._name_bytes = name_bytes
+        for name in ("create", "mkdir", *(("lstat", "exists", "unlink") if looked_up else ())):
+            setattr(self, name, self._refusing(getattr(super(), name), slice(2)))
+        for name in ("rename", "replace", "link"):
+            setattr(self, name, self._refusing(getattr(super(), name), slice(2, 4)))
+
+    def name_bytes(self, dir_fd: int) -> int:
+        return self._name_bytes
+
+    def _refusing(self, call: Callable[..., Any], named: slice) -> Callable[..., Any]:
+        @wraps(call)
+        def refusing(*arguments: Any) -> Any:
+            dir_fd, name = arguments[named]
+            code = self._refusal(f"{os.readlink(f'/proc/self/fd/{dir_fd}')}/{name}")
+            if code:
+                code = errno.EPERM if call.__name__ == "link" else code
+                raise OSError(code, os.strerror(code), name)
+            return call(*arguments)
+
+        return refusing
