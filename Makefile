@@ -28,7 +28,7 @@ demo: $(INSTALLED)  ## run the daemon on a few portraits; make demo PHOTOS=DIR t
 	@$(BIN)/python -m tests.demo $(if $(PHOTOS),--photos "$(PHOTOS)")
 
 .PHONY: test
-test: $(INSTALLED) debian  ## every test but the long random runs
+test: $(INSTALLED) debian  ## every test but the soak and the virtual machine
 	@$(BIN)/pytest -m "not soak and not vm" --contracts
 
 .PHONY: check
@@ -45,8 +45,7 @@ faults: $(INSTALLED) debian  ## prove the contracts under faults: one line a con
 	@$(BIN)/pytest -m "contract and not soak and not vm" --contracts
 
 .PHONY: vm
-vm: $(INSTALLED) debian  ## real shares and real power cuts, in a virtual machine
-	@bash .ci/debian-packages $(VM_PACKAGES)
+vm: $(INSTALLED) debian machine  ## real shares and real power cuts, in a virtual machine
 	@$(BIN)/pytest -m vm --contracts $(VM)
 
 .PHONY: soak
@@ -54,7 +53,7 @@ soak: $(INSTALLED) debian  ## random drops, faults, kills and reloads; make soak
 	@BSHM_WATCHD_SOAK_MINUTES=$(MINUTES) BSHM_WATCHD_SOAK_EXAMPLES=$$((20 * $(MINUTES))) $(BIN)/pytest -m soak -s --contracts
 
 .PHONY: mutants
-mutants: $(INSTALLED)  ## break each contract on purpose and see its test fail
+mutants: $(INSTALLED) debian  ## break each contract on purpose and see its test fail
 	@$(BIN)/python -m tests.mutants
 
 .PHONY: quality
@@ -92,3 +91,7 @@ $(INSTALLED): pyproject.toml .ci/requirements.lock
 .PHONY: debian
 debian:
 	@bash .ci/debian-packages $(DEBIAN_PACKAGES)
+
+.PHONY: machine
+machine:
+	@bash .ci/debian-packages $(VM_PACKAGES)

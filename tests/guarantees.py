@@ -48,10 +48,22 @@ def named_in() -> dict[str, list[str]]:
     return found
 
 
-def _names_in(tree: ast.Module) -> Iterator[str]:
+def names_of(test: str) -> set[str]:
+    """The contracts that one test names, by its node id: by its own markers or by its file's."""
+    path, _, name = test.partition("::")
+    body = ast.parse((_ROOT / path).read_text(encoding="utf-8")).body
+    files = [node for node in body if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "pytestmark"]
+    [own] = [node for node in body if isinstance(node, ast.FunctionDef) and node.name == name.partition("[")[0]]
+    return {name for node in [*files, *own.decorator_list] for name in _names_in(node)}
+
+
+def _names_in(tree: ast.AST) -> Iterator[str]:
+    """Where markers are made from a table in the file (`*names`), every name of a contract that stands there."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and ast.unparse(node.func) == "pytest.mark.contract":
-            yield from (argument.value for argument in node.args if isinstance(argument, ast.Constant))
+            from_table = any(isinstance(argument, ast.Starred) for argument in node.args)
+            texts = [one.value for one in ast.walk(tree if from_table else node) if isinstance(one, ast.Constant)]
+            yield from (text for text in texts if text in CONTRACTS or not from_table)
 
 
 def _where(files: list[str]) -> str:

@@ -44,6 +44,7 @@ def _until_idle(running: Running) -> None:
     running.run(until=lambda: running.daemon.ready and running.state.is_idle)
 
 
+@pytest.mark.contract("O6")
 def test_a_daemon_that_has_just_begun_is_starting(studio: Studio) -> None:
     with _idle(studio) as running:
         running.inbox.take(0)  # the model is not there yet
@@ -53,6 +54,7 @@ def test_a_daemon_that_has_just_begun_is_starting(studio: Studio) -> None:
         )  # fmt: skip
 
 
+@pytest.mark.contract("O6")
 def test_a_daemon_with_nothing_to_do_is_idle(studio: Studio) -> None:
     with _idle(studio) as running:
         _until_idle(running)
@@ -69,6 +71,7 @@ def test_what_was_done_is_counted_also_what_earlier_lives_did(studio: Studio) ->
         assert (_folder(running)["done"], _folder(running)["rejected"], _folder(running)["failed"]) == (1, 1, 0)
 
 
+@pytest.mark.contract("O6")
 def test_a_photo_that_waits_makes_the_daemon_busy_and_its_age_is_told(studio: Studio) -> None:
     with _idle(studio) as running:
         _until_idle(running)
@@ -98,6 +101,7 @@ def test_files_that_are_no_photos_or_can_not_be_taken_are_told(studio: Studio) -
         assert (_folder(running)["not_photos"], _folder(running)["left"]) == (1, 1)
 
 
+@pytest.mark.contract("O6")
 def test_a_folder_that_is_gone_degrades_the_daemon_and_says_why(studio: Studio) -> None:
     with _idle(studio) as running:
         _until_idle(running)

@@ -77,7 +77,12 @@ def test_every_problem_of_the_configuration_is_a_line(studio: Configured) -> Non
 
 def test_a_missing_model_is_a_problem_with_its_command(studio: Configured) -> None:
     studio.config.write_text(studio.config.read_text().replace("arithmetic", "u2netp"))
-    assert problems()["model"].endswith("bshm-watchd model fetch u2netp")
+    assert problems()["model"].endswith(": bshm-watchd model fetch u2netp")
+    studio.config.rename(studio.config.with_name("other.yaml"))
+    told = typed("check", "--config", str(studio.config.with_name("other.yaml")))
+    assert f"bshm-watchd --config {studio.config.with_name('other.yaml')} model fetch u2netp" in " ".join(
+        told.out.split()
+    )
 
 
 def test_a_damaged_model_is_found_by_its_hash(studio: Configured) -> None:

@@ -67,6 +67,20 @@ def test_it_is_ready_once_every_folder_was_looked_into_or_is_known_not_to_answer
         assert running.states["weddings"].mode == "unreachable"
 
 
+@pytest.mark.contract("O1")
+def test_it_is_not_ready_before_the_model_is_warm_however_long_that_takes(tmp_path: Path) -> None:
+    studio = Studio(tmp_path)
+    with studio.start(once=None) as running:
+        warm = running.inbox.take(0)
+        running.live(60)
+        assert running.state.scans > 0
+        assert not running.daemon.ready
+        for event in warm:
+            running.inbox.put(event)
+        running.step()
+        assert running.daemon.ready
+
+
 def test_once_without_waiting_still_does_what_is_there(tmp_path: Path) -> None:
     studio = Studio(tmp_path)
     studio.drop("a.png")

@@ -86,10 +86,6 @@ def fetch(shop: Shop, tmp_path: Path) -> Fetch:
     return fetch
 
 
-def files_of(bundle: Bundle) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in bundle.directory.iterdir() if path.name != "bundle.yaml"}
-
-
 def problems(fetch: Fetch, *arguments: object) -> list[str]:
     with pytest.raises(ConfigError) as caught:
         fetch(*arguments)

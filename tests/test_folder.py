@@ -215,6 +215,7 @@ def test_a_link_in_the_layout_is_not_followed(tmp_path: Path, name: str) -> None
     assert _names(tmp_path / "outside") == []
 
 
+@pytest.mark.contract("L4")
 def test_the_least_free_space_is_that_of_the_fullest_place_results_or_the_state_go_to(tmp_path: Path) -> None:
     with tmpfs(tmp_path / "out", "size=2m") as out:
         folder = _with_output_root(tmp_path)
@@ -226,6 +227,7 @@ def test_the_least_free_space_is_that_of_the_fullest_place_results_or_the_state_
         assert folder.least_free().path == str(state)
 
 
+@pytest.mark.contract("L4")
 def test_a_full_state_directory_holds_the_folder_until_there_is_room_again(tmp_path: Path) -> None:
     with tmpfs(tmp_path / "state", "size=4m") as state:
         studio = Studio(tmp_path, limits="{min_free_mib: 8}")
@@ -239,6 +241,7 @@ def test_a_full_state_directory_holds_the_folder_until_there_is_room_again(tmp_p
         assert studio.tree("results") == ["a.png"]
 
 
+@pytest.mark.contract("P4")
 def test_a_share_that_ignores_modes_is_said_once_or_fails_under_strict(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -124,6 +124,7 @@ def test_a_photo_is_not_claimed_while_the_reserve_is_touched(tmp_path: Path) -> 
             pass
 
 
+@pytest.mark.contract("I1")
 def test_a_polled_folder_says_that_no_event_reaches_it_and_is_scanned_as_often_as_a_share(tmp_path: Path) -> None:
     studio = Studio(tmp_path)
     with studio.start(once=None) as running:

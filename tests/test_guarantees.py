@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.guarantees import PAGE, named_in, table
+from tests.guarantees import PAGE, named_in, names_of, table
 from tests.mutants.__main__ import mutants, times
 from tests.support.contracts import CONTRACTS
 
@@ -13,6 +13,12 @@ def test_every_contract_is_named_by_a_test() -> None:
 
 def test_every_contract_has_a_break_that_a_test_sees() -> None:
     assert set(CONTRACTS) - {mutant.contract for mutant in mutants()} == set()
+
+
+def test_the_test_that_sees_a_break_names_its_contract() -> None:
+    assert [
+        f"{mutant.contract}: {mutant.test}" for mutant in mutants() if mutant.contract not in names_of(mutant.test)
+    ] == []
 
 
 def test_every_break_fits_its_file() -> None:

@@ -198,6 +198,7 @@ def test_an_empty_file_is_left_and_told_once_and_taken_when_it_is_filled(make: M
     assert [offer.relative for offer in folder.take()] == ["a.jpg"]
 
 
+@pytest.mark.contract("I5")
 def test_a_hint_for_a_new_name_needs_no_scan(make: Make) -> None:
     folder = make()
     folder.look()

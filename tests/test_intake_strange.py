@@ -22,6 +22,7 @@ def make(tmp_path: Path) -> Iterator[Make]:
         yield made
 
 
+@pytest.mark.contract("P10")
 def test_a_photo_delivered_by_a_link_is_taken_when_the_other_name_is_gone(make: Make, tmp_path: Path) -> None:
     folder = make()
     source = tmp_path / "upload"
@@ -79,6 +80,7 @@ def test_what_is_no_photo_inside_is_rejected_at_its_first_settle(make: Make) -> 
     assert found == {"a.jpg": "not_a_photo", "b.png": None}
 
 
+@pytest.mark.contract("L3")
 @pytest.mark.parametrize(
     ("limits", "content"),
     [(Limits(max_pixels=100), png(20, 20)), (Limits(max_file_mib=1), jpeg(coded_bytes=(1 << 20) + 1))],

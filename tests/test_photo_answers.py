@@ -11,6 +11,7 @@ import pytest
 from bshm_watchd.errors import ProgramEnding
 from bshm_watchd.events import Asked, StopAsked
 from bshm_watchd.ops.asking import ControlError
+from tests.support.reloading import status
 from tests.support.studio import Running, Studio
 from tests.support.workers import HeldWorkers
 
@@ -32,13 +33,6 @@ def bring(running: Running, mib: int) -> Future[dict[str, Any]]:
 def over(running: Running, granted: Future[dict[str, Any]]) -> None:
     running.inbox.put(Asked("photo_over", {"of": granted}, Future()))
     running.step()
-
-
-def status(running: Running) -> dict[str, Any]:
-    asked = Asked("status", {}, Future())
-    running.inbox.put(asked)
-    running.step()
-    return asked.answer.result(timeout=0)
 
 
 def refusal(granted: Future[dict[str, Any]]) -> tuple[int, str]:

@@ -13,6 +13,7 @@ def _names(folder: str, count: int) -> list[str]:
     return [f"{folder}{number}" for number in range(count)]
 
 
+@pytest.mark.contract("L3")
 def test_what_is_in_flight_is_bounded_by_bytes() -> None:
     served = Served(100, a=1)
     served.offer("a", 30, *_names("a", 10))
@@ -40,6 +41,7 @@ def test_a_photo_as_large_as_the_budget_runs_by_itself_and_is_not_passed_over() 
     assert served.go() == ["small too"]
 
 
+@pytest.mark.contract("L3")
 def test_a_photo_that_can_never_fit_is_claimed_to_be_rejected_and_costs_nothing() -> None:
     served = Served(100, a=1)
     served.offer("a", 101, "huge")
@@ -144,6 +146,7 @@ def test_a_photo_larger_than_half_is_not_kept_waiting_for_ever() -> None:
     assert {"a0", "a1", "a2"} <= set(served.begun)
 
 
+@pytest.mark.contract("L6")
 def test_a_slow_folder_does_not_slow_another() -> None:
     """Its photos stay in flight; the other's end at once, and get their half of the memory again and again."""
     served = Served(100, slow=1, b=1)
@@ -186,6 +189,7 @@ def test_a_folder_in_trouble_gets_nothing_and_takes_nothing_from_the_others(mode
     assert (served.in_flight("a"), served.in_flight("b")) == (10, 0)
 
 
+@pytest.mark.contract("L6")
 def test_photos_hanging_in_a_dead_share_do_not_count_for_the_others() -> None:
     served = Served(100, dead=1, b=1)
     served.offer("dead", 20, *_names("dead", 5))

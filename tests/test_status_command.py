@@ -44,7 +44,13 @@ def test_status_ends_with_3_when_nothing_runs(studio: Configured) -> None:
     result = typed("status")
     assert (result.code, result.out) == (3, "")
     assert "not running" in result.err
-    assert "bshm-watchd run" in result.err
+    assert ": bshm-watchd run" in result.err
+
+
+def test_how_to_start_it_names_the_configuration_that_was_asked_with(studio: Configured) -> None:
+    other = studio.config.rename(studio.config.with_name("other.yaml"))
+    result = typed("status", "--config", str(other))
+    assert (result.code, f": bshm-watchd --config {other} run" in result.err) == (3, True)
 
 
 def test_status_shows_each_folder_in_a_line(studio: Configured) -> None:

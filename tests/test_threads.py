@@ -36,6 +36,7 @@ def _raise(error: BaseException) -> Any:
     raise error
 
 
+@pytest.mark.contract("O2")
 def test_calls_are_made_one_after_the_other_in_the_order_asked() -> None:
     inbox, here = Inbox(), threading.get_ident()
     with FolderThread("portraits", inbox.put) as hand:
@@ -60,6 +61,7 @@ def test_a_call_that_fails_is_answered_with_its_error_and_the_next_is_made(error
     assert answers == [Answered("portraits", "look", None, error), Answered("portraits", "claim", 7, None)]
 
 
+@pytest.mark.contract("O2")
 def test_a_call_that_hangs_holds_up_neither_the_asker_nor_the_end() -> None:
     inbox, go_on, begun = Inbox(), threading.Event(), threading.Event()
 

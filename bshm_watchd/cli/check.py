@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated
 
 import typer
@@ -26,7 +27,8 @@ def check(
     """
     from bshm_watchd.cli.checks import everything
 
-    found = list(everything(chosen.config_path(context)))
+    path = chosen.config_path(context)
+    found = [replace(one, message=chosen.advice(one.message, path)) for one in everything(path)]
     bad = findings.has_problem(found)
     if as_json:
         print_json({"ok": not bad, "findings": findings.as_json(found)})

@@ -41,13 +41,25 @@ def state_dir(context: typer.Context) -> Path:
     return chosen.state_dir if chosen else default_state_dir()
 
 
+def option(path: Path) -> str:
+    """What a command needs so that it finds this configuration; empty where it finds it by itself."""
+    from bshm_watchd.config import default_config_path
+
+    return "" if path.absolute() == default_config_path().absolute() else f" --config {path}"
+
+
+def advice(text: str, path: Path) -> str:
+    """The same advice, the commands in it for this configuration."""
+    return re.sub(r"(?<=: bshm-watchd)(?= \w)", lambda _: option(path), text)
+
+
 def ask_daemon(context: typer.Context, verb: str, timeout_seconds: float = 15.0) -> dict[str, Any]:
     """Ask the daemon also when its file has become wrong: it works with an earlier one.
 
     Raises `ControlError`; where no daemon is found the file's own `ConfigError` comes first.
     """
     from bshm_watchd.errors import ConfigError
-    from bshm_watchd.ops.asking import SOCKET_NAME, NotRunning, ask
+    from bshm_watchd.ops.asking import SOCKET_NAME, ControlError, NotRunning, ask
 
     try:
         wrong, directory = None, state_dir(context)
@@ -56,7 +68,7 @@ def ask_daemon(context: typer.Context, verb: str, timeout_seconds: float = 15.0)
     try:
         return ask(directory / SOCKET_NAME, verb, {}, timeout_seconds)
     except NotRunning as error:
-        raise wrong or error from None
+        raise wrong or ControlError(advice(str(error), config_path(context)), error.exit_code) from None
 
 
 def _likely_state_dir(context: typer.Context) -> Path:

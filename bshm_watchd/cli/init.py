@@ -191,11 +191,10 @@ def _say_where(folder: HotFolderSettings) -> None:
 
 
 def _say_next(path: Path, settings: Settings) -> None:
-    from bshm_watchd.config import default_config_path
     from bshm_watchd.errors import ConfigError
     from bshm_watchd.matting.bundle import find_bundle
 
-    option = "" if path == default_config_path().absolute() else f" --config {path}"
+    option = chosen.option(path)
     say("Next:")
     try:
         find_bundle(settings.model.bundle, settings.state_dir)

@@ -16,6 +16,7 @@ from PIL import Image, ImageOps
 from bshm_watchd.errors import RejectedPhoto
 from bshm_watchd.matting.decoder import ChildDecoder, Decoder
 from tests.support.decoders import InProcessDecoder, decode
+from tests.support.encoded import written
 from tests.support.icc import SRGB
 
 pytestmark = pytest.mark.contract("S1")
@@ -34,12 +35,6 @@ def decoder(request: pytest.FixtureRequest) -> Iterator[Decoder]:
     buffer_bytes = None if request.param == "children" else 4096
     with ChildDecoder(2, MAX_PIXELS, timeout_seconds=30, buffer_bytes=buffer_bytes) as children:
         yield children
-
-
-def written(image: Image.Image, kind: str, **options: object) -> bytes:
-    file = io.BytesIO()
-    image.save(file, kind, **options)
-    return file.getvalue()
 
 
 def jpeg(**options: object) -> bytes:

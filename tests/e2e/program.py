@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import subprocess
 import sys
@@ -95,6 +96,12 @@ class Program:
 
     def wait_done(self, count: int, deadline_seconds: float, process: subprocess.Popen[bytes]) -> None:
         wait_until(lambda: len(self.names("done")) >= count, deadline_seconds, f"{count} photos are done", process)
+
+
+def processor_seconds(process: subprocess.Popen[bytes]) -> float:
+    """What it has spent so far, with all its threads."""
+    fields = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def wait_until(

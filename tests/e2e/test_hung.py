@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.e2e.program import Program, wait_until
+from tests.e2e.program import Program, processor_seconds, wait_until
 from tests.support.contracts import Evidence
 from tests.support.mounts import PassThrough
 from tests.support.studio import png
@@ -61,13 +61,13 @@ def program(tmp_path: Path) -> Iterator[TwoFolders]:
 
 
 class Heartbeat:
-    """Asks for the status all the time, which the main loop answers; remembers the longest wait."""
+    """Asks for the status all the time, which the main loop answers; remembers the longest wait, answered or not."""
 
     def __init__(self, program: Program) -> None:
         self._program = program
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._ask)
-        self.beats = 0
+        self.beats = self.unanswered = 0
         self.worst_seconds = 0.0
 
     def __enter__(self) -> Heartbeat:
@@ -81,9 +81,10 @@ class Heartbeat:
     def _ask(self) -> None:
         while not self._over.wait(0.1):
             begun = time.monotonic()
-            if self._program.status():
-                self.beats += 1
-                self.worst_seconds = max(self.worst_seconds, time.monotonic() - begun)
+            answered = bool(self._program.status())
+            self.worst_seconds = max(self.worst_seconds, time.monotonic() - begun)
+            self.beats += answered
+            self.unanswered += not answered
 
 
 def _has_ended(process: subprocess.Popen[bytes]) -> bool:
@@ -93,11 +94,6 @@ def _has_ended(process: subprocess.Popen[bytes]) -> bool:
 
 def _threads(process: subprocess.Popen[bytes]) -> int:
     return len(os.listdir(f"/proc/{process.pid}/task"))
-
-
-def _processor_seconds(process: subprocess.Popen[bytes]) -> float:
-    fields = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 @pytest.mark.contract("L6", "O2", "O6", "L5", "I1", "D6")
@@ -119,15 +115,17 @@ def test_a_share_that_hangs_again_and_again_slows_nobody_and_goes_on_where_it_wa
             threads = threads or _threads(process)
             assert _threads(process) <= threads + 2
             if hang == 0:
-                spent, begun = _processor_seconds(process), time.monotonic()
+                spent, begun = processor_seconds(process), time.monotonic()
                 time.sleep(5)
-                share = (_processor_seconds(process) - spent) / (time.monotonic() - begun)
+                share = (processor_seconds(process) - spent) / (time.monotonic() - begun)
                 assert share < 0.05, f"{share:.1%} of a core while it hangs, the test's questions included"
             program.share.go_on()
             wait_until(lambda: f"hang{hang}.png" in program.done_below(), 90, "it goes on", process)  # noqa: B023
         wait_until(lambda: program.status()["state"] == "idle", 30, "it is idle", process)
     print(f"worst answer of {heartbeat.beats}: {heartbeat.worst_seconds:.2f} s, {share:.1%} of a core while hung")
     assert heartbeat.worst_seconds < 3
+    assert heartbeat.unanswered == 0
+    assert heartbeat.beats > 100, "two hangs of ten seconds each, asked ten times a second"
     evidence(photos_dropped=3 + serial, hangs=2, heartbeats=heartbeat.beats)
 
 

@@ -24,7 +24,7 @@ _USER, _STUDIO = 4701, 4702
 _CHANGES = (
     "open,openat,openat2,creat,mkdir,mkdirat,mknod,mknodat,rename,renameat,renameat2,link,linkat,symlink,symlinkat,unlink,"
     "unlinkat,rmdir,truncate,ftruncate,chmod,fchmod,fchmodat,fchmodat2,chown,lchown,fchown,fchownat,utime,utimes,futimesat,"
-    "utimensat,setxattr,lsetxattr,fsetxattr,removexattr,lremovexattr,fremovexattr,bind,mount,umount2,execve"
+    "utimensat,setxattr,lsetxattr,fsetxattr,removexattr,lremovexattr,fremovexattr,socket,bind,mount,umount2,execve"
 )
 _TRACED = "trace=" + ",".join(f"?{call}" for call in _CHANGES.split(","))  # also where strace does not know one yet
 _STRACE = ("-f", "-y", "-qq", "-s", "4096", "-e", "signal=none")
@@ -34,6 +34,8 @@ _WRITES = re.compile(r"O_(WRONLY|RDWR|CREAT|TRUNC|TMPFILE|APPEND)")
 _DIRECTORY = re.compile(r"(?:AT_FDCWD|\d+)<([^>]*)>")
 _PATH = re.compile(r'"((?:[^"\\]|\\.)*)"')
 _OPENS = ("open", "openat", "openat2", "creat")
+_NO_CHANGES = ("execve", "socket")
+_FAMILY, _ADDRESS = re.compile(r"^\d+ +socket\((\w+), "), re.compile(r"^\d+ +bind\(.*\{(.*)\}, \d+\) += +0$")
 
 
 @pytest.fixture
@@ -68,7 +70,12 @@ def _whole_lines(trace: Path) -> Iterator[str]:
 def _changed_paths(line: str) -> list[str]:
     """The absolute paths that one traced call changed, or was to open for writing; none for one that failed."""
     call = _CALL.match(line)
-    if call is None or int(call[3]) < 0 or (call[1] in _OPENS and not _WRITES.search(call[2])) or call[1] == "execve":
+    if (
+        call is None
+        or int(call[3]) < 0
+        or (call[1] in _OPENS and not _WRITES.search(call[2]))
+        or call[1] in _NO_CHANGES
+    ):
         return []
     names, directories = _PATH.findall(call[2]), _DIRECTORY.findall(call[2])
     if not names:  # by descriptor alone
@@ -87,27 +94,14 @@ _HARMLESS = (
 )
 
 
-@pytest.mark.contract("P5", "P7")
+@pytest.mark.contract("P5", "P7", "S3")
 def test_all_that_it_changes_lies_below_its_roots_and_it_has_no_capability(
     program: Program, evidence: Evidence
 ) -> None:
     if shutil.which("strace") is None:
         pytest.skip("strace (package strace) is not installed")
     trace = program.base / "trace"
-    traced = [
-        "strace",
-        "-f",
-        "-y",
-        "-qq",
-        "-s",
-        "4096",
-        "-e",
-        "signal=none",
-        "-o",
-        str(trace),
-        "-e",
-        _TRACED,
-    ]
+    traced = ["strace", *_STRACE, "-o", str(trace), "-e", _TRACED]
     started = as_user([*traced, *program.command("run")], _USER, _STUDIO)
     environment = os.environ | {"HOME": str(program.base), "TMPDIR": str(program.base / "tmp")}
     with open(program.log, "wb") as log, subprocess.Popen(started, stdout=log, stderr=log, env=environment) as process:
@@ -119,7 +113,11 @@ def test_all_that_it_changes_lies_below_its_roots_and_it_has_no_capability(
     assert privileges == {"CapEff": {"0000000000000000"}, "CapPrm": {"0000000000000000"}, "Uid": {f"{_USER}"}}
     assert program.done() == ["a.png", "sub/b.png"], program.log.read_text()
     assert sorted(program.names("rejected")) == ["c.png", "c.png.error.json"]
-    changed = [path for line in _whole_lines(trace) for path in _changed_paths(line)]
+    calls = list(_whole_lines(trace))
+    assert {family[1] for call in calls if (family := _FAMILY.match(call))} == {"AF_UNIX"}
+    listens_at = f'sa_family=AF_UNIX, sun_path="{program.state_dir}/control.sock"'
+    assert [address[1] for call in calls if (address := _ADDRESS.match(call))] == [listens_at]
+    changed = [path for line in calls for path in _changed_paths(line)]
     roots = (f"{program.hot}/", f"{program.state_dir}/", f"{program.state_dir}")
     outside = Counter(path for path in changed if not path.startswith(roots))
     strange = [path for path in outside if not any(harmless.match(path) for harmless in _HARMLESS)]

@@ -9,7 +9,6 @@ import contextlib
 import os
 import random
 import signal
-import subprocess
 import time
 from pathlib import Path
 
@@ -18,7 +17,7 @@ import yaml
 
 from bshm_watchd.ending import EXIT_OWNED
 from bshm_watchd.ops.asking import ControlError, ask
-from tests.e2e.program import Program, wait_until
+from tests.e2e.program import Program, processor_seconds, wait_until
 from tests.support.contracts import Evidence
 from tests.support.studio import png
 
@@ -80,9 +79,9 @@ def test_a_folder_that_changes_hands_while_its_owner_is_frozen_gets_each_photo_o
         assert (ours.names("drop"), ours.names(".bshm/work")) == ([], [])
         assert ours.names("failed") == ours.names("rejected") == []
 
-        spent, begun = _processor_seconds(other[1]), time.monotonic()
+        spent, begun = processor_seconds(other[1]), time.monotonic()
         time.sleep(4)
-        share = (_processor_seconds(other[1]) - spent) / (time.monotonic() - begun)
+        share = (processor_seconds(other[1]) - spent) / (time.monotonic() - begun)
         print(f"{share:.1%} of a core while owned elsewhere")
         assert share < 0.03
 
@@ -95,8 +94,3 @@ def test_a_folder_that_changes_hands_while_its_owner_is_frozen_gets_each_photo_o
     print(f"taken over {took:.1f} s after the owner was killed")
     assert took < 10
     evidence(takes=_TAKES + 1, photos_dropped=dropped + 1)
-
-
-def _processor_seconds(process: subprocess.Popen[bytes]) -> float:
-    fields = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

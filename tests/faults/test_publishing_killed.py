@@ -84,7 +84,7 @@ def test_a_kill_between_two_publishings_makes_neither_twice(fast_path: Path, dis
 
 
 @pytest.mark.contract("D3", "P2")
-@pytest.mark.parametrize("act", [_remove, _edit, _put_another_there])
+@pytest.mark.parametrize("act", [_leave, _remove, _edit, _put_another_there])
 def test_what_a_user_did_to_a_published_result_stays_done(fast_path: Path, act: Act) -> None:
     for studio, renders in _killed_between(fast_path, Disk):
         act(studio.hot / "results/a.png")

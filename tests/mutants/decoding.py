@@ -124,6 +124,15 @@ MUTANTS = (
     ),
     Mutant(
         "L3",
+        "claims a photo to work on it although it can never fit",
+        "bshm_watchd/schedule.py",
+        "        if cost_bytes <= self._limits.in_flight_bytes:\n            return None\n"
+        "        return too_much_memory(offer.width, offer.height, cost_bytes, self._limits)",
+        "        return None",
+        "tests/test_schedule.py::test_a_photo_that_can_never_fit_is_claimed_to_be_rejected_and_costs_nothing",
+    ),
+    Mutant(
+        "L3",
         "counts half of what decoding takes",
         "bshm_watchd/delivery/render.py",
         "_DECODING = 16 ",

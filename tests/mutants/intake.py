@@ -49,7 +49,7 @@ MUTANTS = (
         "bshm_watchd/disk/claim.py",
         "if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):",
         "if error.errno in (errno.ENOTDIR, errno.ELOOP):",
-        "tests/faults/test_taken_back.py",
+        "tests/faults/test_taken_back.py::test_a_photo_taken_back_at_any_moment_is_left_alone",
     ),
     Mutant(
         "I5",
@@ -57,7 +57,7 @@ MUTANTS = (
         "bshm_watchd/intake/watcher.py",
         "gives_hints = False",
         "gives_hints = True",
-        "tests/test_arrivals.py",
+        "tests/test_arrivals.py::test_photos_arriving_one_by_one_do_not_starve_each_other",
     ),
     Mutant(
         "I5",
@@ -73,7 +73,7 @@ MUTANTS = (
         "bshm_watchd/intake/kinds.py",
         '_IGNORED_PREFIXES = (".", "~$")',
         '_IGNORED_PREFIXES = ("~$",)',
-        "tests/test_left_alone.py",
+        "tests/test_left_alone.py::test_no_photos_are_left_as_they_are_and_their_look_alikes_are_done",
     ),
     Mutant(
         "I6",
@@ -81,7 +81,7 @@ MUTANTS = (
         "bshm_watchd/intake/kinds.py",
         "    return not _is_ignored(directory)",
         "    return True",
-        "tests/test_left_alone.py",
+        "tests/test_left_alone.py::test_no_photos_are_left_as_they_are_and_their_look_alikes_are_done",
     ),
     Mutant(
         "I6",
@@ -89,7 +89,7 @@ MUTANTS = (
         "bshm_watchd/intake/complete.py",
         "    if not begun:\n        return Inspection(Verdict.NOT_A_PHOTO)\n",
         "",
-        "tests/test_left_alone.py",
+        "tests/test_left_alone.py::test_no_photos_are_left_as_they_are_and_their_look_alikes_are_done",
     ),
     Mutant(
         "D4",

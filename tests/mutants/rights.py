@@ -218,7 +218,7 @@ MUTANTS = (
         "bshm_watchd/ops/control.py",
         "_MODE = 0o660",
         "_MODE = 0o666",
-        "tests/test_control_peers.py",
+        "tests/test_control_peers.py::test_the_socket_answers_its_user_and_group_alone_and_notes_who_asked",
     ),
     Mutant(
         "S4",

@@ -2,7 +2,10 @@
 
 from tests.mutants.mutant import Mutant
 
-_OWNERS = "tests/faults/test_owners.py"
+_OWNERS = (
+    "tests/faults/test_owners.py::"
+    "test_an_owner_that_froze_at_any_moment_and_woke_at_any_other_doubles_and_loses_nothing"
+)
 
 MUTANTS = (
     Mutant(
@@ -70,6 +73,14 @@ MUTANTS = (
         "tests/test_folder_calls.py::test_a_photo_is_not_claimed_while_the_reserve_is_touched",
     ),
     Mutant(
+        "L4",
+        "forgets the reserve where the state is",
+        "bshm_watchd/disk/folder.py",
+        "[*map(self._free, self._identities), self._known.free(self.disk)]",
+        "[*map(self._free, self._identities)]",
+        "tests/test_folder.py::test_a_full_state_directory_holds_the_folder_until_there_is_room_again",
+    ),
+    Mutant(
         "L5",
         "asks a held folder again without a pause",
         "bshm_watchd/folder_state.py",
@@ -83,7 +94,7 @@ MUTANTS = (
         "bshm_watchd/schedule.py",
         "return [folder for folder in self._folders if folder.mode is not FolderMode.UNREACHABLE]",
         "return self._folders",
-        "tests/test_schedule.py",
+        "tests/test_schedule.py::test_photos_hanging_in_a_dead_share_do_not_count_for_the_others",
     ),
     Mutant(
         "L6",
@@ -91,7 +102,7 @@ MUTANTS = (
         "bshm_watchd/disk/watched.py",
         "            self._started[thread] = self._clock.monotonic()\n        else:",
         "            self._started.pop(thread, None)\n        else:",
-        "tests/test_watched.py",
+        "tests/test_watched.py::test_a_visit_is_watched_from_call_to_call_and_forgotten_at_its_end",
     ),
     Mutant(
         "O1",
@@ -102,12 +113,20 @@ MUTANTS = (
         "tests/test_daemon.py::test_it_is_ready_once_every_folder_was_looked_into_or_is_known_not_to_answer",
     ),
     Mutant(
+        "O1",
+        "is ready before the model is warm",
+        "bshm_watchd/daemon.py",
+        "if self.ready or self._model_lanes is None or not self._judged:",
+        "if self.ready or not self._judged:",
+        "tests/test_daemon.py::test_it_is_not_ready_before_the_model_is_warm_however_long_that_takes",
+    ),
+    Mutant(
         "O2",
         "waits for a folder's file system in the main loop",
         "bshm_watchd/threads.py",
         "        self._calls.put((call, work))\n",
         "        self._put(answer(self._folder, call, work))\n",
-        "tests/test_threads.py",
+        "tests/test_threads.py::test_calls_are_made_one_after_the_other_in_the_order_asked",
     ),
     Mutant(
         "O3",
@@ -123,6 +142,6 @@ MUTANTS = (
         "bshm_watchd/answers.py",
         "if any(folder.state is not FolderMode.WATCHING for folder in folders):",
         "if False:",
-        "tests/test_answers.py",
+        "tests/test_answers.py::test_a_folder_that_is_gone_degrades_the_daemon_and_says_why",
     ),
 )

@@ -15,6 +15,3 @@ class FakeClock:
     def advance(self, seconds: float) -> None:
         self._monotonic += seconds
         self._wall += seconds
-
-    def jump_wall(self, seconds: float) -> None:
-        self._wall += seconds

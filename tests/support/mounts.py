@@ -16,11 +16,21 @@ import pytest
 _DEADLINE_SECONDS = 20.0
 
 
-def mount(*words: str | Path) -> None:
-    """Skips the test where nothing may be mounted."""
-    done = subprocess.run(["mount", *words], capture_output=True, text=True, check=False)
+def mount_or_skip(*words: str | Path) -> None:
+    """A test's first mount: skips it where nothing may be mounted."""
+    done = _mount(*words)
     if done.returncode != 0:
         pytest.skip(f"no file system may be mounted here: {done.stderr.strip()}")
+
+
+def mount(*words: str | Path) -> None:
+    """Where something could be mounted before: fails the test."""
+    done = _mount(*words)
+    assert done.returncode == 0, done.stderr
+
+
+def _mount(*words: str | Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(["mount", *words], capture_output=True, text=True, check=False)
 
 
 def unmount(path: Path) -> None:
@@ -41,11 +51,16 @@ class PassThrough:
             pytest.skip("needs /dev/fuse and bindfs (Debian: bindfs)")
         self.below.mkdir(parents=True, exist_ok=True)
         self.at.mkdir(parents=True, exist_ok=True)
-        self.serve()
+        if not self._is_served():
+            pytest.skip("bindfs can't mount here")
         return self
 
     def serve(self) -> None:
-        """Nothing is kept by the kernel: each call goes to the server."""
+        """Anew, after its server died."""
+        assert self._is_served(), "bindfs does not mount it again"
+
+    def _is_served(self) -> bool:
+        """Whether it came up. Nothing is kept by the kernel: each call goes to the server."""
         options = "attr_timeout=0,entry_timeout=0,negative_timeout=0"
         self._server = subprocess.Popen(
             ["bindfs", "-f", "-o", options, self.below, self.at], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
@@ -53,8 +68,9 @@ class PassThrough:
         deadline = time.monotonic() + _DEADLINE_SECONDS
         while not os.path.ismount(self.at):
             if self._server.poll() is not None or time.monotonic() > deadline:
-                pytest.skip("bindfs can't mount here")
+                return False
             time.sleep(0.02)
+        return True
 
     def hang(self) -> None:
         self._signal(signal.SIGSTOP)

@@ -1,4 +1,4 @@
-"""What tests of reloads look at."""
+"""What tests of a running daemon look at."""
 
 from __future__ import annotations
 
