@@ -175,7 +175,7 @@ class Daemon:
                 self.schedule.claimed(folder, job)
 
     def _call_failed(self, folder: FolderState, call: str, error: Exception, now: float) -> None:
-        """A place's trouble holds the folder; a requeue that failed was told to whoever asked; the rest ends us."""
+        """A place's trouble holds the folder; what else fails a requeue was told to whoever asked; the rest ends us."""
         if call == "claim":
             folder.claiming_bytes = None
         if isinstance(error, ConfigError) and self._judged:  # at the start it ends us; later it is that folder's alone
@@ -184,12 +184,10 @@ class Daemon:
             self._trouble(folder, FolderMode.OWNED_ELSEWHERE, str(error), now, while_attaching=True)
         elif isinstance(error, PlaceUnavailable):
             self._place_trouble(folder, error, now, while_attaching=call == "attach")
-        elif call == "requeue":
-            return
         elif isinstance(error, OSError):
             place = place_error(error) or PlaceUnavailable("unexpected", str(error))
             self._place_trouble(folder, place, now, while_attaching=call == "attach")
-        else:
+        elif call != "requeue":
             self._break(error)
 
     def _place_trouble(
