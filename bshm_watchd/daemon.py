@@ -79,7 +79,6 @@ class Daemon:
         self._spare_lanes = spare_lanes
         self._model_lanes: int | None = None
         self._judged = False
-        self._all_seen = False  # whether every folder could be looked into when the last end was judged
         self._drain_exit: int | None = None  # set while draining
         self._drain_deadline = _FOR_EVER
         self._ending = Ending(once, self.folders, seams.clock.monotonic())
@@ -215,17 +214,18 @@ class Daemon:
     # -- jobs ------------------------------------------------------------------------------------------
 
     def _judge_recovered(self, now: float) -> None:
-        """Once every folder was attached or can't be: who is to blame for the last end? Later finds as they come."""
+        """Once every folder was attached or can't be: who is to blame for the last end?
+
+        Later finds as they come, and without what they ran beside: that was judged then.
+        """
         if not self._judged and any(folder.mode is FolderMode.STARTING for folder in self.folders.values()):
             return
-        if not self._judged:
-            self._all_seen = len(self._watching) == len(self.folders)
+        all_seen = not self._judged and len(self._watching) == len(self.folders)
         self._judged = True
         found = [job for folder in self.folders.values() for job in folder.found]
         verdicts = recovery.judge(
-            found, self.past.is_blameless, self._max_attempts,
-            all_seen=self._all_seen and not self.reloads.added_folders, had_photos=self.past.had_photos,
-        )  # fmt: skip
+            found, self.past.is_blameless, self._max_attempts, all_seen=all_seen, had_photos=self.past.had_photos
+        )
         judged = {job.id: job for job in verdicts}
         for folder in self.folders.values():
             if folder.found and folder.call is None:
