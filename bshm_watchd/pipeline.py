@@ -147,7 +147,7 @@ class Pipeline:
         if course.job.ran_in:  # in a life that may have ended before it had cleared away: its temporaries bear its name
             self._discard(course)
         with original.read(course.folder, course.job) as source:
-            course.move(State.RUNNING, sha256=source.sha256, ran_in=self._us.incarnation)
+            course.move(State.RUNNING, sha256=source.sha256, ran_in=self._us.incarnation, withheld=0)
             photo = self._decoder.decode(source.fd, source.size_bytes)
         if photo.metadata.pages > 1:
             logs.info("only the first picture is used", **course.fields, pictures=photo.metadata.pages)
@@ -224,11 +224,12 @@ class Pipeline:
 
     def _waits_for_its_photo(self, course: _Course, error: PhotoWithheld) -> bool:
         """Whether it is tried again without an attempt counted. The folder goes on with its other photos."""
-        retry_wall = retry.withheld_retry_wall(course.job.claimed_wall, self._clock.wall())
+        withheld = course.job.withheld + 1
+        retry_wall = retry.withheld_retry_wall(withheld, self._clock.wall())
         if retry_wall is None:
             return False
         logs.warning("tried again later", **course.fields, why=error)
-        course.commit(replace(course.job, retry_wall=retry_wall))
+        course.commit(replace(course.job, retry_wall=retry_wall, withheld=withheld))
         return True
 
     def _attempt_failed(self, course: _Course, error: Exception) -> bool:
