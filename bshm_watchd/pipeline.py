@@ -179,6 +179,8 @@ class Pipeline:
 
     def _file(self, course: _Course) -> None:
         with owner.held(course.folder, self._us):
+            if course.job.state in (State.REJECTING, State.FAILING):
+                self._discard(course)
             if course.job.state is State.PUBLISHED and course.job.filed_as is None:
                 filing.delete_original(course.folder, course.job)
             else:
@@ -246,13 +248,12 @@ class Pipeline:
             )
             self._give_up(course, State.FAILING, problem, attempts=attempts)
             return False
-        self._discard(course)
         retry_wall = self._clock.wall() + retry.retry_seconds(attempts)
         course.move(State.CLAIMED, attempts=attempts, retry_wall=retry_wall, suspect=False)
+        self._discard(course)
         return True
 
     def _give_up(self, course: _Course, state: State, problem: Problem, **changes: Any) -> None:
-        self._discard(course)
         course.move(state, problem=problem, **changes)
         self._file(course)
 
@@ -278,6 +279,7 @@ class Pipeline:
         return course.job
 
     def _discard(self, course: _Course) -> None:
+        """What an attempt has made. Never while its record may say `publishing`: see `_refunded`."""
         publish.discard_temporaries(course.folder, course.job, names(course.job, 1).targets)
 
     def _renumber(self, course: _Course, first_index: int) -> None:
