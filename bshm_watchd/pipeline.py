@@ -144,8 +144,7 @@ class Pipeline:
     def _make(self, course: _Course) -> None:
         if course.job.problem is not None:  # seen at intake: nothing of it is decoded
             return course.move(State.REJECTING)
-        if course.job.ran_in:  # in a life that may have ended before it had cleared away: its temporaries bear its name
-            self._discard(course)
+        self._discard(course)  # of a life that may have ended before it had cleared away: they bear its name
         with original.read(course.folder, course.job) as source:
             course.move(State.RUNNING, sha256=source.sha256, ran_in=self._us.incarnation, withheld=0)
             photo = self._decoder.decode(source.fd, source.size_bytes)
@@ -279,8 +278,9 @@ class Pipeline:
         return course.job
 
     def _discard(self, course: _Course) -> None:
-        """What an attempt has made. Never while its record may say `publishing`: see `_refunded`."""
-        publish.discard_temporaries(course.folder, course.job, names(course.job, 1).targets)
+        """What the last attempt has made, if any. Never while its record may say `publishing`: see `_refunded`."""
+        if course.job.ran_in:
+            publish.discard_temporaries(course.folder, course.job, names(course.job, 1).targets)
 
     def _renumber(self, course: _Course, first_index: int) -> None:
         """Somebody took a name: the results not yet published and the original take the next number, committed."""
