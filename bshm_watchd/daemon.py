@@ -79,7 +79,6 @@ class Daemon:
         self._spare_lanes = spare_lanes
         self._model_lanes: int | None = None
         self._judged = False
-        self._all_seen = False  # whether every folder could be looked into when the last end was judged
         self._drain_exit: int | None = None  # set while draining
         self._drain_deadline = _FOR_EVER
         self._ending = Ending(once, self.folders, seams.clock.monotonic())
@@ -175,7 +174,7 @@ class Daemon:
                 self.schedule.claimed(folder, job)
 
     def _call_failed(self, folder: FolderState, call: str, error: Exception, now: float) -> None:
-        """A place's trouble holds the folder; a requeue that failed was told to whoever asked; the rest ends us."""
+        """A place's trouble holds the folder; what else fails a requeue was told to whoever asked; the rest ends us."""
         if call == "claim":
             folder.claiming_bytes = None
         if isinstance(error, ConfigError) and self._judged:  # at the start it ends us; later it is that folder's alone
@@ -184,12 +183,10 @@ class Daemon:
             self._trouble(folder, FolderMode.OWNED_ELSEWHERE, str(error), now, while_attaching=True)
         elif isinstance(error, PlaceUnavailable):
             self._place_trouble(folder, error, now, while_attaching=call == "attach")
-        elif call == "requeue":
-            return
         elif isinstance(error, OSError):
             place = place_error(error) or PlaceUnavailable("unexpected", str(error))
             self._place_trouble(folder, place, now, while_attaching=call == "attach")
-        else:
+        elif call != "requeue":
             self._break(error)
 
     def _place_trouble(
@@ -217,17 +214,18 @@ class Daemon:
     # -- jobs ------------------------------------------------------------------------------------------
 
     def _judge_recovered(self, now: float) -> None:
-        """Once every folder was attached or can't be: who is to blame for the last end? Later finds as they come."""
+        """Once every folder was attached or can't be: who is to blame for the last end?
+
+        Later finds as they come, and without what they ran beside: that was judged then.
+        """
         if not self._judged and any(folder.mode is FolderMode.STARTING for folder in self.folders.values()):
             return
-        if not self._judged:
-            self._all_seen = len(self._watching) == len(self.folders)
+        all_seen = not self._judged and len(self._watching) == len(self.folders)
         self._judged = True
         found = [job for folder in self.folders.values() for job in folder.found]
         verdicts = recovery.judge(
-            found, self.past.is_blameless, self._max_attempts,
-            all_seen=self._all_seen and not self.reloads.added_folders, had_photos=self.past.had_photos,
-        )  # fmt: skip
+            found, self.past.is_blameless, self._max_attempts, all_seen=all_seen, had_photos=self.past.had_photos
+        )
         judged = {job.id: job for job in verdicts}
         for folder in self.folders.values():
             if folder.found and folder.call is None:

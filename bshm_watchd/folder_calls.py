@@ -165,8 +165,10 @@ class FolderCalls:
     def requeue(self, row: Row) -> Job:
         """A new job, attempts 0 and today's plan, for an original that was filed; our sidecar goes.
 
-        Raises `RejectedPhoto` when there is no such original any more, or it may be somebody else's file too.
+        Raises `RejectedPhoto` when there is no such original any more, or it may be somebody else's file too. After
+        any other exception the work directory says how far it came, as after a claim.
         """
+        self._check_space()
         if row.filed_as is None:
             raise RejectedPhoto("deleted", "the original was deleted when it was done", "drop the photo again")
         place, wall = row.filed_as, self._clock.wall()

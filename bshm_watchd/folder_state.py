@@ -75,6 +75,8 @@ class FolderState:
             return None
         if self.mode is not FolderMode.WATCHING:
             return "attach" if now >= self.retry_due and not self.running else None
+        if self.found:  # a look now would keep them from being judged together with those of other folders
+            return None
         if now >= max(self.scan_due, self.scan_allowed) or (self.scan_asked and now >= self.scan_allowed):
             return "scan"
         return "look" if now >= self._look_due() else None
@@ -89,6 +91,8 @@ class FolderState:
             return _FOR_EVER
         if self.mode is not FolderMode.WATCHING:
             return self.retry_due if not self.running else _FOR_EVER
+        if self.found:
+            return _FOR_EVER
         scan_due = self.scan_allowed if self.scan_asked else max(self.scan_due, self.scan_allowed)
         return min(scan_due, self._look_due())
 

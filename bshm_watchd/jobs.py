@@ -148,6 +148,7 @@ class Job:
     suspect: bool = False  # it was running, in company, when the process died: it runs alone now
     ran_in: str = ""  # the incarnation of the process that last ran it
     retry_wall: float = 0.0
+    withheld: int = 0  # how often in a row its share did not give it; no time, which would run while the share is away
     sha256: str = ""
     number: int = 1
     results: tuple[Result, ...] = ()

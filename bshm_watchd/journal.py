@@ -31,11 +31,12 @@ CREATE TABLE IF NOT EXISTS jobs (
 CREATE INDEX IF NOT EXISTS jobs_by_state ON jobs (folder, state, id);
 CREATE TABLE IF NOT EXISTS marks (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 """
+_UNFINISHED = "state NOT IN ({})".format(", ".join(f"'{state}'" for state in sorted(FINAL)))
 JOURNAL_NAME = "journal.sqlite3"
 _OF_DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 _OF_THE_DISK = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_NOMEM)
 T = TypeVar("T")
-_STOPPED = "stopped_cleanly"
+_STOPPED = "stopped_cleanly:"
 _PHOTOS = "photos_of_clients_in:"
 
 
@@ -137,28 +138,35 @@ class Journal:
 
     def unfinished(self, folder: str) -> list[str]:
         """Ids of jobs that the index believes are still under way."""
-        final = tuple(str(state) for state in FINAL)
-        rows = self._execute(
-            f"SELECT id FROM jobs WHERE folder = ? AND state NOT IN ({', '.join('?' * len(final))})", (folder, *final)
-        )
-        return [row[0] for row in rows]
+        return [row[0] for row in self._execute(f"SELECT id FROM jobs WHERE folder = ? AND {_UNFINISHED}", (folder,))]
 
     def set_state(self, job_id: str, state: str, wall: float) -> None:
         self._execute("UPDATE jobs SET state = ?, finished_wall = ? WHERE id = ?", (state, wall, job_id))
 
     def mark_clean_stop(self, incarnation: str) -> None:
         """Nothing that this process left unfinished died with it: no attempt is to be counted."""
-        self._execute("INSERT OR REPLACE INTO marks VALUES (?, ?)", (_STOPPED, incarnation))
+        self._mark(_STOPPED, incarnation)
+
+    def stopped_cleanly(self, incarnation: str) -> bool:
+        return self._is_marked(_STOPPED, incarnation)
 
     def mark_photos(self, incarnation: str) -> None:
         """Clients' photos are in work in this process beside its jobs: should it die, one of them may be to blame."""
-        self._execute("INSERT OR REPLACE INTO marks VALUES (?, ?)", (_PHOTOS + incarnation, ""))
+        self._mark(_PHOTOS, incarnation)
 
     def had_photos(self, incarnation: str) -> bool:
-        return bool(self._execute("SELECT 1 FROM marks WHERE name = ?", (_PHOTOS + incarnation,)))
+        return self._is_marked(_PHOTOS, incarnation)
 
-    def stopped_cleanly(self, incarnation: str) -> bool:
-        return self._execute("SELECT value FROM marks WHERE name = ?", (_STOPPED,)) == [(incarnation,)]
+    def _mark(self, what: str, incarnation: str) -> None:
+        """Marks of earlier processes go with the last unfinished job that ran in them: it may wait for its share."""
+        self._execute(
+            f"DELETE FROM marks WHERE value NOT IN (SELECT ran_in FROM jobs WHERE {_UNFINISHED} UNION SELECT ?)",
+            (incarnation,),
+        )
+        self._execute("INSERT OR REPLACE INTO marks VALUES (?, ?)", (what + incarnation, incarnation))
+
+    def _is_marked(self, what: str, incarnation: str) -> bool:
+        return bool(self._execute("SELECT 1 FROM marks WHERE name = ?", (what + incarnation,)))
 
     def _execute(self, statement: str, values: Iterable[object] = ()) -> list[tuple[Any, ...]]:
         return self._asked(statement, tuple(values), lambda row: row)

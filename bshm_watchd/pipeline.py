@@ -144,10 +144,9 @@ class Pipeline:
     def _make(self, course: _Course) -> None:
         if course.job.problem is not None:  # seen at intake: nothing of it is decoded
             return course.move(State.REJECTING)
-        if course.job.ran_in:  # in a life that may have ended before it had cleared away: its temporaries bear its name
-            self._discard(course)
+        self._discard(course)  # of a life that may have ended before it had cleared away: they bear its name
         with original.read(course.folder, course.job) as source:
-            course.move(State.RUNNING, sha256=source.sha256, ran_in=self._us.incarnation)
+            course.move(State.RUNNING, sha256=source.sha256, ran_in=self._us.incarnation, withheld=0)
             photo = self._decoder.decode(source.fd, source.size_bytes)
         if photo.metadata.pages > 1:
             logs.info("only the first picture is used", **course.fields, pictures=photo.metadata.pages)
@@ -179,6 +178,8 @@ class Pipeline:
 
     def _file(self, course: _Course) -> None:
         with owner.held(course.folder, self._us):
+            if course.job.state in (State.REJECTING, State.FAILING):
+                self._discard(course)
             if course.job.state is State.PUBLISHED and course.job.filed_as is None:
                 filing.delete_original(course.folder, course.job)
             else:
@@ -224,11 +225,12 @@ class Pipeline:
 
     def _waits_for_its_photo(self, course: _Course, error: PhotoWithheld) -> bool:
         """Whether it is tried again without an attempt counted. The folder goes on with its other photos."""
-        retry_wall = retry.withheld_retry_wall(course.job.claimed_wall, self._clock.wall())
+        withheld = course.job.withheld + 1
+        retry_wall = retry.withheld_retry_wall(withheld, self._clock.wall())
         if retry_wall is None:
             return False
         logs.warning("tried again later", **course.fields, why=error)
-        course.commit(replace(course.job, retry_wall=retry_wall))
+        course.commit(replace(course.job, retry_wall=retry_wall, withheld=withheld))
         return True
 
     def _attempt_failed(self, course: _Course, error: Exception) -> bool:
@@ -245,13 +247,12 @@ class Pipeline:
             )
             self._give_up(course, State.FAILING, problem, attempts=attempts)
             return False
-        self._discard(course)
         retry_wall = self._clock.wall() + retry.retry_seconds(attempts)
         course.move(State.CLAIMED, attempts=attempts, retry_wall=retry_wall, suspect=False)
+        self._discard(course)
         return True
 
     def _give_up(self, course: _Course, state: State, problem: Problem, **changes: Any) -> None:
-        self._discard(course)
         course.move(state, problem=problem, **changes)
         self._file(course)
 
@@ -277,7 +278,9 @@ class Pipeline:
         return course.job
 
     def _discard(self, course: _Course) -> None:
-        publish.discard_temporaries(course.folder, course.job, names(course.job, 1).targets)
+        """What the last attempt has made, if any. Never while its record may say `publishing`: see `_refunded`."""
+        if course.job.ran_in:
+            publish.discard_temporaries(course.folder, course.job, names(course.job, 1).targets)
 
     def _renumber(self, course: _Course, first_index: int) -> None:
         """Somebody took a name: the results not yet published and the original take the next number, committed."""

@@ -49,7 +49,6 @@ class Reloads:
         self.settings = settings  # those that run
         self.loaded_wall = clock.wall()
         self.refusal: Refusal | None = None  # of the file, if the last reload was refused
-        self.added_folders = False
         self._reloading = reloading
         self._folders = folders
         self._tally = tally
@@ -104,7 +103,6 @@ class Reloads:
         made = self._made([folder for folder in found.settings.hot_folders if folder.name in told.anew])
         self._folders.replace(found.settings.hot_folders, made)
         self.settings, self.loaded_wall, self.refusal = found.settings, self._clock.wall(), None
-        self.added_folders = self.added_folders or bool(made)
         logs.info("reloaded", changes=str(told))
         return told
 

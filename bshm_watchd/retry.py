@@ -9,7 +9,7 @@ _LAST_RETRY_SECONDS = 300.0
 _FIRST_HOLD_SECONDS = 1.0
 _LAST_HOLD_SECONDS = 60.0
 _WITHHELD_SECONDS = 15.0
-_LONGEST_WITHHELD_SECONDS = 600.0  # a server notices a client that is gone within minutes
+_MOST_WITHHELD = 40  # ten minutes: a server notices a client that is gone within minutes
 _LAST_DOUBLING = 16  # far beyond both limits; a share may be gone for months, and a float ends at 2 ** 1024
 
 
@@ -27,9 +27,9 @@ def retry_seconds(attempts: int) -> float:
     return min(_FIRST_RETRY_SECONDS * _doubled(attempts - 1), _LAST_RETRY_SECONDS)
 
 
-def withheld_retry_wall(claimed_wall: float, wall: float) -> float | None:
-    """When a photo that its share does not give is tried again; None when that has gone on for too long."""
-    return wall + _WITHHELD_SECONDS if wall - claimed_wall < _LONGEST_WITHHELD_SECONDS else None
+def withheld_retry_wall(times: int, wall: float) -> float | None:
+    """When a photo that its share did not give, now for the `times`-th time, is tried again; None: not any more."""
+    return wall + _WITHHELD_SECONDS if times <= _MOST_WITHHELD else None
 
 
 def hold_seconds(failures: int) -> float:

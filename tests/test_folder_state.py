@@ -312,6 +312,14 @@ def test_photos_that_can_not_be_taken_do_not_keep_a_folder_busy() -> None:
     assert not folder.is_idle
 
 
+def test_nothing_is_asked_of_a_folder_before_its_found_jobs_are_judged() -> None:
+    folder = _watching()
+    folder.attached(Attached((a_job(folder.settings),), events=True, network=False), 1.0)
+    assert (folder.due(1.0), folder.next_due()) == (None, _NEVER)
+    folder.ask_commit({}, 2.0)
+    assert folder.due(2.0) == "scan"
+
+
 def test_found_jobs_that_nobody_judged_go_on_and_the_others_wait_for_their_record() -> None:
     folder = _watching()
     first, second = (a_job(folder.settings, id=f"{n:026d}") for n in (1, 2))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sqlite3
 from collections.abc import Iterator
@@ -106,12 +107,22 @@ def test_a_claim_that_did_not_happen_leaves_no_history(journal: Journal) -> None
     assert journal.jobs() == []
 
 
-def test_only_the_last_clean_stop_counts(journal: Journal) -> None:
-    assert not journal.stopped_cleanly("01A")
-    journal.mark_clean_stop("01A")
-    assert journal.stopped_cleanly("01A")
-    journal.mark_clean_stop("01B")
-    assert (journal.stopped_cleanly("01A"), journal.stopped_cleanly("01B")) == (False, True)
+def _marks(path: Path) -> set[str]:
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        return {name for (name,) in connection.execute("SELECT name FROM marks")}
+
+
+@pytest.mark.contract("D5")
+def test_a_process_is_remembered_as_long_as_a_job_that_ran_in_it_is_unfinished(journal: Journal, path: Path) -> None:
+    journal.record(_job(1, state=State.RUNNING, ran_in="01A"))
+    for incarnation in ("01A", "01B", "01C"):
+        journal.mark_photos(incarnation)
+        journal.mark_clean_stop(incarnation)
+    assert [journal.stopped_cleanly(each) for each in ("01A", "01B", "01C")] == [True, False, True]
+    assert [journal.had_photos(each) for each in ("01A", "01B", "01C")] == [True, False, True]
+    journal.record(_job(1, state=State.DONE, ran_in="01C"))
+    journal.mark_clean_stop("01D")
+    assert _marks(path) == {"stopped_cleanly:01D"}
 
 
 def test_what_was_recorded_is_there_after_a_restart_and_private(path: Path) -> None:

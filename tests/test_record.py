@@ -35,6 +35,7 @@ _jobs = st.builds(
     attempts=st.integers(0, 100),
     suspect=st.booleans(),
     retry_wall=_walls,
+    withheld=st.integers(0, 100),
     claimed_wall=_walls,
     number=st.integers(1, 10_000),
     results=st.lists(_results, max_size=3).map(tuple),

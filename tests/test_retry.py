@@ -9,7 +9,7 @@ import pytest
 
 from bshm_watchd.ending import EXIT_SOME_REJECTED
 from bshm_watchd.matting.photo import Photo
-from bshm_watchd.retry import given_up, hold_seconds, retry_seconds
+from bshm_watchd.retry import given_up, hold_seconds, retry_seconds, withheld_retry_wall
 from tests.support import invariants
 from tests.support.disks import Died, DyingDisk
 from tests.support.studio import Studio
@@ -28,6 +28,13 @@ def test_a_held_folder_is_tried_again_for_ever(failures: int, seconds: float) ->
 @pytest.mark.parametrize(("attempts", "over"), [(0, False), (2, False), (3, True), (4, True)])
 def test_a_job_is_given_up_when_its_attempts_are_used_up(attempts: int, over: bool) -> None:
     assert given_up(attempts, max_attempts=3) is over
+
+
+@pytest.mark.parametrize(("times", "retry_wall"), [(1, 115.0), (40, 115.0), (41, None), (100, None)])
+def test_a_photo_that_its_share_does_not_give_is_tried_again_for_ten_minutes(
+    times: int, retry_wall: float | None
+) -> None:
+    assert withheld_retry_wall(times, 100.0) == retry_wall
 
 
 def _spoil(_: Photo) -> None:

@@ -12,6 +12,7 @@ import pytest
 from bshm_watchd.disk.ops import Disk
 from bshm_watchd.ending import EXIT_FINE, EXIT_SOME_REJECTED
 from bshm_watchd.folder_state import OFFERS_AHEAD
+from bshm_watchd.matting.photo import Photo
 from tests.support import invariants
 from tests.support.contracts import Evidence
 from tests.support.crashes import busy_studio
@@ -50,6 +51,44 @@ def test_a_claimed_photo_that_its_server_does_not_give_waits_and_loses_no_attemp
     assert all(row.attempts == 0 for row in studio.rows()), "an innocent photo lost an attempt"
     invariants.check(studio)
     evidence(errors_injected=disk.tried)
+
+
+@pytest.mark.contract("D5")
+def test_the_time_that_a_share_is_away_is_not_held_against_a_photo_that_it_does_not_give(fast_path: Path) -> None:
+    studio = Studio(fast_path)
+    studio.drop("a.png")
+    disk = _Withholding(errno.EINVAL)
+    with studio.start(disk, once=None) as running:
+        running.run(until=lambda: disk.tried >= 2)
+        away = studio.hot.rename(fast_path / "away")
+        running.live(3600)
+        away.rename(studio.hot)
+        running.run(until=lambda: disk.tried >= 12)
+        assert [(row.state, row.attempts) for row in studio.rows()] == [("claimed", 0)]
+        disk.mended = True
+        running.run(until=lambda: studio.tree("results") == ["a.png"])
+    invariants.check(studio)
+
+
+@pytest.mark.contract("D5")
+def test_a_photo_that_its_share_gave_once_may_be_withheld_anew_for_as_long(fast_path: Path) -> None:
+    studio = Studio(fast_path)
+    studio.drop("a.png")
+    disk = _Withholding(errno.EINVAL)
+
+    def full_once(_: Photo) -> None:
+        if disk.tried == 30:
+            disk.mended = False
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with studio.start(disk, once=None, spoil=full_once) as running:
+        running.run(until=lambda: disk.tried == 30)
+        disk.mended = True
+        running.run(until=lambda: disk.tried == 60)
+        assert [(row.state, row.attempts) for row in studio.rows()] == [("claimed", 0)]
+        disk.mended = True
+        running.run(until=lambda: studio.tree("results") == ["a.png"])
+    invariants.check(studio)
 
 
 def test_a_photo_that_its_server_does_not_give_keeps_no_other_waiting(fast_path: Path) -> None:

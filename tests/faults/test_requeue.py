@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from bshm_watchd.ending import EXIT_FINE, EXIT_SOME_REJECTED
 from bshm_watchd.journal import Row
 from bshm_watchd.matting.photo import Photo
 from tests.support import invariants
-from tests.support.disks import Died, DyingDisk
+from tests.support.disks import Died, DyingDisk, ErringDisk
 from tests.support.power_cut import PowerCutDisk
 from tests.support.studio import Running, Studio, broken, png, sha256
 
@@ -185,6 +186,59 @@ def _dies_in_a_requeue(studio: Studio, row: Row, at: int, kept: type[PowerCutDis
     if beneath is not None:
         beneath.cut()
     return disk.dead
+
+
+@pytest.mark.contract("D1", "D3", "D6")
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EIO])
+def test_a_requeue_that_the_place_fails_at_any_change_goes_on_by_itself_or_did_not_happen(
+    fast_path: Path, code: int
+) -> None:
+    went_on = 0
+    for at in range(1000):
+        studio = _over(fast_path / str(at))
+        row, disk = _only_row(studio), ErringDisk(-1, code)
+        filed = studio.tree("done")
+        with _watching(studio, disk) as running:
+            _attach(running)
+            disk.at = disk.changes + at
+            if running.requeue(row.id)["requeued"]:
+                break
+            taken = studio.tree("done") != filed
+            assert running.state.mode == "held"
+            _attach(running)
+            running.run(until=lambda running=running: running.state.is_idle)  # type: ignore[misc]
+            assert studio.tree("results") == ["sub/a.png", "sub/a~2.png"][: 1 + taken], f"change {at}"
+        went_on += taken
+        studio.portraits.sets_again[row.sha256] = int(taken)
+        invariants.check(studio)
+    assert at > went_on > 5
+
+
+class _Full(Disk):
+    """Of which somebody else has taken all but one byte, until `mended`."""
+
+    mended = False
+
+    def free_bytes(self, dir_fd: int) -> int:
+        return super().free_bytes(dir_fd) if self.mended else 1
+
+
+@pytest.mark.contract("L4", "D6")
+def test_a_requeue_takes_nothing_of_the_space_that_is_kept_in_reserve(tmp_path: Path) -> None:
+    studio = _over(tmp_path)
+    row, before = _only_row(studio), studio.tree()
+    studio.limits = "{min_free_mib: 1}"
+    disk = _Full()
+    disk.mended = True
+    with _watching(studio, disk) as running:
+        _attach(running)
+        disk.mended = False
+        (failed,) = running.requeue(row.id)["failed"]
+        assert "are kept in reserve" in failed["why"]
+        assert (running.state.mode, studio.tree()) == ("held", before)
+        disk.mended = True
+        _attach(running)
+        assert running.requeue(row.id)["requeued"]
 
 
 def test_what_was_requeued_is_told_also_when_the_program_died_on_the_way(fast_path: Path) -> None:

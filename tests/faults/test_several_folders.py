@@ -6,6 +6,7 @@ import errno
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,7 +17,7 @@ from tests.support import invariants
 from tests.support.crashes import TWO_OUTPUTS
 from tests.support.disks import Died, ErringDisk, InterruptedDisk
 from tests.support.studio import Studio, sha256
-from tests.support.workers import HeldWorkers
+from tests.support.workers import HeldHand, HeldWorkers
 
 
 def _two_folders(base: Path, photos: int = 3, extra: str = "", other: str = "") -> Studio:
@@ -103,6 +104,45 @@ def test_company_in_a_folder_that_is_gone_at_the_restart_costs_nothing(tmp_path:
         away.rename(path)
         running.run(until=lambda: [row.state for row in studio.rows()] == ["done", "done"])
     assert {row.attempts for row in studio.rows()} == {0}
+    invariants.check(studio)
+
+
+@pytest.mark.contract("D5")
+def test_company_in_a_folder_that_is_attached_later_than_the_other_costs_nothing(tmp_path: Path) -> None:
+    studio = _two_folders(tmp_path, photos=1)
+    _die_together(studio)
+    slow = {"portraits": "look", "weddings": "attach"}  # which call takes a while, once
+
+    class Slow(HeldHand):
+        def ask(self, call: str, work: Callable[[], Any]) -> None:
+            if slow.get(self._folder) == call:
+                del slow[self._folder]
+                self.held = True
+            super().ask(call, work)
+
+    with studio.start(hand=Slow, once=None) as running:
+        for name in ("weddings", "portraits"):
+            running.step()
+            running.states[name].hand.go_on()  # type: ignore[attr-defined]
+        running.run(until=lambda: [row.state for row in studio.rows()] == ["done", "done"])
+    assert {row.attempts for row in studio.rows()} == {0}
+    invariants.check(studio)
+
+
+@pytest.mark.contract("D5", "D6")
+def test_company_whose_judgement_can_not_be_written_at_first_costs_nothing(tmp_path: Path) -> None:
+    studio = _two_folders(tmp_path, photos=1)
+    _die_together(studio)
+    full: list[str] = []
+
+    def no_space_once(change: str, name: str) -> None:
+        if (change, name) == ("create", ".job.json.tmp") and not full:
+            full.append(name)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), name)
+
+    assert studio.run(disks={"portraits": InterruptedDisk(no_space_once)}) == EXIT_FINE
+    assert full
+    assert {(row.state, row.attempts) for row in studio.rows()} == {("done", 0)}
     invariants.check(studio)
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from bshm_watchd.ending import EXIT_FINE, EXIT_SOME_REJECTED, Once
+from bshm_watchd.ending import EXIT_FINE, EXIT_LEFT, EXIT_SOME_REJECTED, Once
 from bshm_watchd.events import Asked, StopAsked
 from bshm_watchd.matting.photo import Photo
 from tests.support import invariants
@@ -159,6 +159,22 @@ def test_a_clean_stop_in_the_middle_costs_nothing(tmp_path: Path) -> None:
         with studio.start(spoil=_abandon) as running, pytest.raises(_Abandoned):
             running.run()
     assert _attempts(studio) == {"a.png": ("running", 0)}
+    assert studio.run() == EXIT_FINE
+    assert _attempts(studio) == {"a.png": ("done", 0)}
+    invariants.check(studio)
+
+
+@pytest.mark.contract("D5")
+def test_a_clean_stop_is_remembered_until_its_photo_is_seen_again(tmp_path: Path) -> None:
+    """Also when others come between, while the photo's share is away."""
+    studio = Studio(tmp_path)
+    studio.drop("a.png")
+    with studio.start(spoil=_abandon) as running, pytest.raises(_Abandoned):
+        running.run()
+    away = studio.hot.rename(tmp_path / "away")
+    for _ in range(2):
+        assert studio.run(once=Once(0)) == EXIT_LEFT
+    away.rename(studio.hot)
     assert studio.run() == EXIT_FINE
     assert _attempts(studio) == {"a.png": ("done", 0)}
     invariants.check(studio)

@@ -15,6 +15,8 @@ from tests.support.contracts import Evidence
 from tests.support.crashes import TWO_OUTPUTS, busy_studio, changes_of_a_run
 from tests.support.disks import Died, DyingDisk, ErringDisk
 from tests.support.power_cut import PowerCutDisk
+from tests.support.studio import Studio
+from tests.support.trees import TellingDisk
 
 # Every how manieth change meets the first trouble; 1 is all of them, for a long run.
 _APART = int(os.environ.get("BSHM_WATCHD_POINTS_APART", "5"))
@@ -36,6 +38,40 @@ def test_dying_shortly_after_an_error_of_the_place_loses_and_doubles_nothing(
         assert studio.run() in (EXIT_FINE, EXIT_SOME_REJECTED)
         invariants.check(studio)
         evidence(errors_injected=1, points_killed=1)
+
+
+@pytest.mark.contract("D2", "D3", "D4")
+@pytest.mark.parametrize("max_attempts", [1, 3])
+def test_dying_after_a_record_that_was_written_and_told_as_failed_makes_no_result_count_as_published(
+    fast_path: Path, max_attempts: int
+) -> None:
+    """The record says `publishing`: whatever temporary is missing then was published."""
+    for later in range(1000):
+        studio = Studio(fast_path / str(later), limits=f"{{min_free_mib: 0, max_attempts: {max_attempts}}}")
+        studio.drop("a.png")
+        if not _dies_after_its_record(studio, later):
+            break
+        assert studio.run() in (EXIT_FINE, EXIT_SOME_REJECTED)
+        assert len(studio.tree("results")) == len(studio.tree("done")), f"change {later}"
+        invariants.check(studio)
+    assert later > 10
+
+
+def _dies_after_its_record(studio: Studio, later: int) -> bool:
+    """An unheard-of error once the record `publishing` has its name, and a death so many changes later."""
+    changes: list[str] = []
+
+    def fail(change: str, arguments: tuple[object, ...]) -> None:
+        if changes or (change == "write" and b'"publishing"' in bytes(arguments[1])):  # type: ignore[call-overload]
+            changes.append(change)
+        if changes[-2:] == ["replace", "fsync"] and disk.at < 0:
+            disk.at = disk.changes + later
+            raise OSError(errno.EBADE, os.strerror(errno.EBADE))
+
+    disk = DyingDisk(-1, TellingDisk(fail))
+    with contextlib.suppress(Died):
+        studio.run(disk)
+    return disk.dead
 
 
 @pytest.mark.slow

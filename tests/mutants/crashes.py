@@ -71,6 +71,42 @@ MUTANTS = (
         "tests/faults/test_crashes.py::test_an_error_of_the_place_at_any_change_costs_nothing",
     ),
     Mutant(
+        "D4",
+        "removes what a failed attempt made before its record says so",
+        "bshm_watchd/pipeline.py",
+        "        course.move(State.CLAIMED, attempts=attempts, retry_wall=retry_wall, suspect=False)\n"
+        "        self._discard(course)\n",
+        "        self._discard(course)\n"
+        "        course.move(State.CLAIMED, attempts=attempts, retry_wall=retry_wall, suspect=False)\n",
+        "tests/faults/test_two_faults.py::"
+        "test_dying_after_a_record_that_was_written_and_told_as_failed_makes_no_result_count_as_published",
+    ),
+    Mutant(
+        "D5",
+        "judges what is found later as if nobody else had been in work",
+        "bshm_watchd/daemon.py",
+        "all_seen = not self._judged and len(self._watching)",
+        "all_seen = len(self._watching)",
+        "tests/faults/test_several_folders.py::test_company_whose_judgement_can_not_be_written_at_first_costs_nothing",
+    ),
+    Mutant(
+        "D5",
+        "remembers the last clean stop alone",
+        "bshm_watchd/journal.py",
+        "(SELECT ran_in FROM jobs WHERE {_UNFINISHED} UNION SELECT ?)",
+        "(SELECT ?)",
+        "tests/faults/test_suspects.py::test_a_clean_stop_is_remembered_until_its_photo_is_seen_again",
+    ),
+    Mutant(
+        "D6",
+        "goes on as if nothing were in the work directory after the disk failed a requeue",
+        "bshm_watchd/daemon.py",
+        "        elif isinstance(error, OSError):\n",
+        '        elif isinstance(error, OSError) and call != "requeue":\n',
+        "tests/faults/test_requeue.py::"
+        "test_a_requeue_that_the_place_fails_at_any_change_goes_on_by_itself_or_did_not_happen",
+    ),
+    Mutant(
         "D7",
         "ends where the journal is damaged",
         "bshm_watchd/journal.py",
