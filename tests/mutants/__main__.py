@@ -113,6 +113,7 @@ def _of(outcome: str, lines: list[str]) -> list[str]:
 def _copied() -> Iterator[Path]:
     """A copy of the project."""
     with tempfile.TemporaryDirectory(prefix="bshm-watchd-mutant-", ignore_cleanup_errors=True) as base:
+        os.chmod(base, 0o755)  # some tests become another user
         for name in _COPIED:
             _copy(_ROOT / name, Path(base) / name)
         yield Path(base)
