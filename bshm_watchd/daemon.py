@@ -224,8 +224,9 @@ class Daemon:
         self._judged = True
         found = [job for folder in self.folders.values() for job in folder.found]
         verdicts = recovery.judge(
-            found, self.past.is_blameless, self._max_attempts, all_seen=all_seen, had_photos=self.past.had_photos
+            found, self.past.is_blameless, self._max_attempts, all_seen=all_seen, had_company=self.past.had_company
         )
+        self.past.note_judged(found)
         judged = {job.id: job for job in verdicts}
         for folder in self.folders.values():
             if folder.found and folder.call is None:

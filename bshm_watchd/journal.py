@@ -37,7 +37,7 @@ _OF_DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 _OF_THE_DISK = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_NOMEM)
 T = TypeVar("T")
 _STOPPED = "stopped_cleanly:"
-_PHOTOS = "photos_of_clients_in:"
+_COMPANY = "company_in:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,25 +144,24 @@ class Journal:
         self._execute("UPDATE jobs SET state = ?, finished_wall = ? WHERE id = ?", (state, wall, job_id))
 
     def mark_clean_stop(self, incarnation: str) -> None:
-        """Nothing that this process left unfinished died with it: no attempt is to be counted."""
+        """Nothing that this process left unfinished died with it: no attempt is to be counted.
+
+        Marks of earlier processes go with the last unfinished job that ran in them: it may wait for its share.
+        """
+        self._execute(f"DELETE FROM marks WHERE value NOT IN (SELECT ran_in FROM jobs WHERE {_UNFINISHED})")
         self._mark(_STOPPED, incarnation)
 
     def stopped_cleanly(self, incarnation: str) -> bool:
         return self._is_marked(_STOPPED, incarnation)
 
-    def mark_photos(self, incarnation: str) -> None:
-        """Clients' photos are in work in this process beside its jobs: should it die, one of them may be to blame."""
-        self._mark(_PHOTOS, incarnation)
+    def mark_company(self, incarnation: str) -> None:
+        """What is found of this process ran, perhaps, beside what is not found any more."""
+        self._mark(_COMPANY, incarnation)
 
-    def had_photos(self, incarnation: str) -> bool:
-        return self._is_marked(_PHOTOS, incarnation)
+    def had_company(self, incarnation: str) -> bool:
+        return self._is_marked(_COMPANY, incarnation)
 
     def _mark(self, what: str, incarnation: str) -> None:
-        """Marks of earlier processes go with the last unfinished job that ran in them: it may wait for its share."""
-        self._execute(
-            f"DELETE FROM marks WHERE value NOT IN (SELECT ran_in FROM jobs WHERE {_UNFINISHED} UNION SELECT ?)",
-            (incarnation,),
-        )
         self._execute("INSERT OR REPLACE INTO marks VALUES (?, ?)", (what + incarnation, incarnation))
 
     def _is_marked(self, what: str, incarnation: str) -> bool:

@@ -42,19 +42,27 @@ class Past:
             logs.warning("who stopped cleanly can't be told: nobody is blamed", why=error)
             return True
 
-    def had_photos(self, incarnation: str) -> bool:
-        """Whether it made photos of clients, which leave nothing that could be found."""
+    def had_company(self, incarnation: str) -> bool:
+        """Whether it ran more than can be found: photos of clients, or jobs that were judged before."""
         try:
-            return self._journal.had_photos(incarnation)
+            return self._journal.had_company(incarnation)
         except PlaceUnavailable as error:
-            logs.warning("who ran beside clients' photos can't be told: as if all did", why=error)
+            logs.warning("who ran in company can't be told: as if all did", why=error)
             return True
 
     def note_photos(self) -> None:
         """Durably, before the first photo of a client begins. Raises `PlaceUnavailable`."""
         if not self._photos_noted:
-            self._journal.mark_photos(self._us)
+            self._journal.mark_company(self._us)
             self._photos_noted = True
+
+    def note_judged(self, found: Iterable[Job]) -> None:
+        """Whoever is found later of the processes that these ran in has had company, wherever that is by then."""
+        try:
+            for incarnation in {job.ran_in for job in found if job.state is State.RUNNING}:
+                self._journal.mark_company(incarnation)
+        except PlaceUnavailable as error:
+            logs.warning("who ran in company can't be noted", why=error)
 
 
 def recover(folder: HotFolder, journal: Journal, clock: Clock, today: Plan, measure: Measure) -> list[Job]:
@@ -87,13 +95,13 @@ def finish_requeue(folder: HotFolder, journal: Journal, job: Job) -> None:
 
 def judge(
     jobs: Iterable[Job], blameless: Callable[[str], bool], max_attempts: int, *, all_seen: bool = True,
-    had_photos: Callable[[str], bool] = lambda incarnation: False,
+    had_company: Callable[[str], bool] = lambda incarnation: False,
 ) -> list[Job]:  # fmt: skip
     """Pure: who is to blame when the process died while jobs ran.
 
     An incarnation that stopped cleanly, or is alive, blames nobody. A job that ran alone lost an attempt. Of several
     that ran together each becomes a suspect, which costs nothing but that it runs alone from now on. Where not all
-    folders could be seen, or clients' photos were made beside jobs (`had_photos`), nobody is known to have run alone
+    folders could be seen, or more ran than was found (`had_company`), nobody is known to have run alone
     but a suspect. Returns the jobs that changed.
     """
     found = list(jobs)
@@ -101,7 +109,7 @@ def judge(
         _blamed(
             job,
             blameless(job.ran_in),
-            _ran_alone(job, found, all_seen=all_seen and not had_photos(job.ran_in)),
+            _ran_alone(job, found, all_seen=all_seen and not had_company(job.ran_in)),
             max_attempts,
         )
         for job in found

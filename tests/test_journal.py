@@ -116,10 +116,10 @@ def _marks(path: Path) -> set[str]:
 def test_a_process_is_remembered_as_long_as_a_job_that_ran_in_it_is_unfinished(journal: Journal, path: Path) -> None:
     journal.record(_job(1, state=State.RUNNING, ran_in="01A"))
     for incarnation in ("01A", "01B", "01C"):
-        journal.mark_photos(incarnation)
+        journal.mark_company(incarnation)
         journal.mark_clean_stop(incarnation)
     assert [journal.stopped_cleanly(each) for each in ("01A", "01B", "01C")] == [True, False, True]
-    assert [journal.had_photos(each) for each in ("01A", "01B", "01C")] == [True, False, True]
+    assert [journal.had_company(each) for each in ("01A", "01B")] == [True, False]
     journal.record(_job(1, state=State.DONE, ran_in="01C"))
     journal.mark_clean_stop("01D")
     assert _marks(path) == {"stopped_cleanly:01D"}

@@ -45,7 +45,7 @@ def test_a_clean_stop_leaves_a_suspect_a_suspect() -> None:
 
 def test_beside_clients_photos_only_a_suspect_is_known_to_have_run_alone() -> None:
     jobs = [_ran("a"), _ran("b", "life 2", suspect=True)]
-    found = judge(jobs, lambda _: False, 3, had_photos=lambda incarnation: incarnation in ("life 1", "life 2"))
+    found = judge(jobs, lambda _: False, 3, had_company=lambda incarnation: incarnation in ("life 1", "life 2"))
     assert [(job.attempts, job.suspect) for job in found] == [(0, True), (1, True)]
 
 

@@ -108,6 +108,28 @@ def test_company_in_a_folder_that_is_gone_at_the_restart_costs_nothing(tmp_path:
 
 
 @pytest.mark.contract("D5")
+def test_company_that_ended_the_next_life_too_costs_nothing_when_its_folder_is_back(tmp_path: Path) -> None:
+    """By then what it ran beside has another end to answer for, and is found no more beside it."""
+    studio = _two_folders(tmp_path, photos=1)
+    _die_together(studio)
+    path = studio.trees["weddings"].path
+    away = path.rename(tmp_path / "away")
+
+    def spoil(_: Photo) -> None:
+        raise Died("alone")
+
+    with pytest.raises(Died):
+        studio.run(spoil=spoil)
+    away.rename(path)
+    assert studio.run() == EXIT_FINE
+    assert {row.folder: (row.state, row.attempts) for row in studio.rows()} == {
+        "portraits": ("done", 1),
+        "weddings": ("done", 0),
+    }
+    invariants.check(studio)
+
+
+@pytest.mark.contract("D5")
 def test_company_in_a_folder_that_is_attached_later_than_the_other_costs_nothing(tmp_path: Path) -> None:
     studio = _two_folders(tmp_path, photos=1)
     _die_together(studio)
