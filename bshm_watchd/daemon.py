@@ -214,18 +214,15 @@ class Daemon:
     # -- jobs ------------------------------------------------------------------------------------------
 
     def _judge_recovered(self, now: float) -> None:
-        """Once every folder was attached or can't be: who is to blame for the last end?
-
-        Later finds as they come, and without what they ran beside: that was judged then.
-        """
+        """Once every folder was attached or can't be: who is to blame for the last end? Later finds as they come."""
         if not self._judged and any(folder.mode is FolderMode.STARTING for folder in self.folders.values()):
             return
-        all_seen = not self._judged and len(self._watching) == len(self.folders)
         self._judged = True
         found = [job for folder in self.folders.values() for job in folder.found]
         verdicts = recovery.judge(
-            found, self.past.is_blameless, self._max_attempts, all_seen=all_seen, had_company=self.past.had_company
-        )
+            found, self.past.is_blameless, self._max_attempts,
+            all_seen=len(self._watching) == len(self.folders), had_company=self.past.had_company,
+        )  # fmt: skip
         self.past.note_judged(found)
         judged = {job.id: job for job in verdicts}
         for folder in self.folders.values():
