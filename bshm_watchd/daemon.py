@@ -223,10 +223,10 @@ class Daemon:
             found, self.past.is_blameless, self._max_attempts,
             all_seen=len(self._watching) == len(self.folders), had_company=self.past.had_company,
         )  # fmt: skip
-        self.past.note_judged(found)
         judged = {job.id: job for job in verdicts}
         for folder in self.folders.values():
             if folder.found and folder.call is None:
+                self.past.note_judged(folder.found)
                 folder.ask_commit(judged, now)
 
     def _start_jobs(self, now: float) -> None:

@@ -93,7 +93,7 @@ MUTANTS = (
         "D5",
         "forgets with the next life whom it has judged",
         "bshm_watchd/daemon.py",
-        "self.past.note_judged(found)",
+        "self.past.note_judged(folder.found)",
         "pass",
         "tests/faults/test_several_folders.py::test_company_that_ended_the_next_life_too_costs_nothing_when_its_folder_is_back",
     ),
