@@ -22,9 +22,9 @@ _FILED_FIELDS = {"relative_dir", "date"}
 
 class ModelSettings(FrozenSettings):
     bundle: str = "portrait"
-    runtime: Literal["auto", "openvino", "litert"] = "auto"
-    device: Literal["auto", "cpu"] = "auto"
-    precision: Literal["auto", "f32", "bf16"] = "auto"
+    runtime: Literal["auto", "openvino", "tensorflow", "litert"] = "auto"
+    device: Literal["auto", "cpu", "gpu"] = "auto"
+    precision: Literal["auto", "f32", "bf16", "fp16"] = "auto"
 
 
 class BatchSettings(FrozenSettings):

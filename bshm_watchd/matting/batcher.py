@@ -15,6 +15,7 @@ import numpy as np
 
 from bshm_watchd.clock import Clock, SystemClock
 from bshm_watchd.errors import ProgramEnding, RuntimeBroken, WatchdError
+from bshm_watchd.matting.buckets import cropped, padded
 from bshm_watchd.matting.edges import refined
 from bshm_watchd.matting.scaling import enlarged, shrunk
 
@@ -94,8 +95,10 @@ class Batcher:
         Raises what this photo's inference raised, `BatcherClosed`, or `RuntimeBroken` (then for every call from now
         on). A caller that gives up leaves its picture behind; that costs one inference and nobody's wait.
         """
-        working = shrunk(photo.pixels, *self._bundle.working_size(photo.height, photo.width))
-        return self._at_full_size(photo, self._queue(working).result())
+        rule = self._bundle.manifest.working_size
+        working = shrunk(photo.pixels, *rule.of(photo.height, photo.width))
+        coarse = self._queue(padded(working, rule.padded_to(photo.height, photo.width))).result()
+        return self._at_full_size(photo, cropped(coarse, *working.shape[:2]))
 
     def _at_full_size(self, photo: Photo, coarse: Alpha) -> Alpha:
         """In the caller's thread: the lanes are for the model."""

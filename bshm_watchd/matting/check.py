@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from bshm_watchd.config import ModelSettings
     from bshm_watchd.matting.bundle import Bundle
     from bshm_watchd.matting.manifest import GoldenPicture
-    from bshm_watchd.matting.photo import Pixels
+    from bshm_watchd.matting.photo import Alpha, Pixels
 
 _MAX_PIXELS = 4_000_000
 
@@ -61,9 +61,14 @@ def _check_golden(
     if bound is None:
         message = f"the manifest has no bound for {precision}, so nothing says that this precision is right"
         return Finding(bundle.manifest.name, golden.picture, False, message)
-    difference = float(np.abs(actual.astype(np.int16) - expected).mean()) / 255
-    message = f"alpha differs by {difference:.5f} on average at {precision}, allowed are {bound:g}"
-    return Finding(bundle.manifest.name, golden.picture, difference <= bound, message, difference, bound)
+    found = difference(actual, expected)
+    message = f"alpha differs by {found:.5f} on average at {precision}, allowed are {bound:g}"
+    return Finding(bundle.manifest.name, golden.picture, found <= bound, message, found, bound)
+
+
+def difference(alpha: Alpha, expected: Alpha) -> float:
+    """The mean over all pixels of two alphas of one size, 0 to 1."""
+    return float(np.abs(alpha.astype(np.int16) - expected).mean()) / 255
 
 
 def read_picture(path: Path) -> Photo:

