@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bshm_watchd.matting.fitting import Fitting
+from bshm_watchd.matting.fitting import Fitting, Turns
 from bshm_watchd.matting.runtime import MattingFailed, OutOfMemory
 from tests.support.callers import batcher_of, in_threads, photo, wait_until
 from tests.support.runtimes import green
@@ -122,6 +122,31 @@ def test_a_photo_that_fits_beside_nothing_else_waits_until_the_device_is_its_own
         assert answered == [1, 2, 3]
         assert "alone from 900 pixels on" in repr(batcher)
     assert [fits for pixels, _, fits in runtime.tried if pixels == 900] == [False, True]
+
+
+def test_a_turn_alone_comes_after_those_before_it_and_before_those_after_it() -> None:
+    """Neither can keep the other waiting for longer than it takes itself."""
+    turns, order, leave = Turns(), [], [threading.Event() for _ in range(3)]
+
+    def use(name: str, *, alone: bool, until: threading.Event) -> None:
+        with turns.turn(alone=alone):
+            order.append(name)
+            until.wait()
+
+    asked = [("many", False), ("alone", True), ("many again", False)]
+    threads = []
+    for index, ((name, alone), until) in enumerate(zip(asked, leave, strict=True)):
+        thread = threading.Thread(target=use, args=(name,), kwargs={"alone": alone, "until": until})
+        thread.start()
+        threads.append(thread)
+        wait_until(lambda index=index: f"{index} waiting" in repr(turns) and order == ["many"])
+    for count, until in enumerate(leave, start=1):
+        assert len(order) == count
+        until.set()
+        wait_until(lambda count=count: len(order) == min(count + 1, 3))
+    for thread in threads:
+        thread.join(20)
+    assert order == ["many", "alone", "many again"]
 
 
 def test_many_photos_on_many_streams_are_all_served_where_each_fits_alone() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -38,34 +39,42 @@ class Fitting:
 
 
 class Turns:
-    """Who uses the device: many at once, or one that needs all of it. Called from any thread."""
+    """Who uses the device, in the order of asking: many at once, or one that needs all of it. From any thread."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
         # Guarded by _changed.
+        self._asking: deque[object] = deque()
         self._using = 0
-        self._want_it_alone = 0
+        self._is_taken_alone = False
+
+    def __repr__(self) -> str:
+        return f"<Turns {self._using} using, {len(self._asking)} waiting>"
 
     @contextlib.contextmanager
     def turn(self, *, alone: bool) -> Iterator[None]:
-        """Blocks until it is given. Who wants it alone waits for those that use it, and lets nobody in before."""
+        """Blocks until it is given: a lone one waits for those that use the device, and everybody after it for it."""
         self._begin(alone=alone)
         try:
             yield
         finally:
-            self._end(alone=alone)
+            self._end()
 
     def _begin(self, *, alone: bool) -> None:
+        asking = object()
         with self._changed:
-            if alone:
-                self._want_it_alone += 1
-                self._changed.wait_for(lambda: not self._using)
-            else:
-                self._changed.wait_for(lambda: not self._want_it_alone)
+            self._asking.append(asking)
+            self._changed.wait_for(lambda: self._asking[0] is asking and self._may_begin(alone=alone))
+            self._asking.popleft()
             self._using += 1
+            self._is_taken_alone = alone
+            self._changed.notify_all()
 
-    def _end(self, *, alone: bool) -> None:
+    def _may_begin(self, *, alone: bool) -> bool:
+        return not self._using if alone else not self._is_taken_alone
+
+    def _end(self) -> None:
         with self._changed:
             self._using -= 1
-            self._want_it_alone -= alone
+            self._is_taken_alone = False
             self._changed.notify_all()

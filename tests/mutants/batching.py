@@ -19,8 +19,8 @@ MUTANTS = (
         "G3",
         "does not wait until the device is a photo's own",
         _FITTING,
-        "                self._changed.wait_for(lambda: not self._using)\n",
-        "",
+        "        return not self._using if alone else not self._is_taken_alone\n",
+        "        return True\n",
         f"{_MEMORY}::test_a_photo_that_fits_beside_nothing_else_waits_until_the_device_is_its_own",
     ),
     Mutant(
