@@ -39,6 +39,7 @@ class Limits(FrozenSettings):
     min_free_mib: int = Field(512, ge=0)
     max_attempts: int = Field(3, ge=1, le=100)
     decode_seconds: float = Field(60, gt=0)
+    infer_seconds: float = Field(120, gt=0)
 
     @property
     def max_file_bytes(self) -> int:

@@ -44,7 +44,9 @@ def open_in_process(model: ModelSettings, batch: BatchSettings, limits: Limits, 
         # The decoder's children load their codecs while the model is loaded here.
         children = ChildDecoder(cores, limits.max_pixels, limits.decode_seconds, max_file_bytes=limits.max_file_bytes)
         decoder = stack.enter_context(children)
-        batcher = stack.enter_context(Batcher(runtime, bundle, batch.max_size, batch.max_wait_ms / 1000))
+        batcher = stack.enter_context(
+            Batcher(runtime, bundle, batch.max_size, batch.max_wait_ms / 1000, infer_seconds=limits.infer_seconds)
+        )
         maker = one_photo_maker(decoder, batcher, limits, SystemClock())
         yield InProcess(maker, limits, runtime.streams * min(batch.max_size, runtime.max_batch) + cores)
 

@@ -74,11 +74,13 @@ def open_daemon(settings: Settings, once: Once | None = None, config: Path | Non
         bundle = find_bundle(settings.model.bundle, settings.state_dir)
         runtime = make_runtime(bundle, settings.model)
         device = computed(bundle, settings.model)
-        batcher = Batcher(runtime, bundle, settings.batch.max_size, settings.batch.max_wait_ms / 1000)
+        batch, limits = settings.batch, settings.limits
+        batcher = Batcher(
+            runtime, bundle, batch.max_size, batch.max_wait_ms / 1000, clock, infer_seconds=limits.infer_seconds
+        )
         journal = stack.enter_context(Journal(settings.state_dir / JOURNAL_NAME, clock))
         os.umask(0o077)  # what is meant for others gets its mode explicitly; our own files are nobody else's
         ignore_lease_signals()
-        limits = settings.limits
         decoder = ChildDecoder(cores, limits.max_pixels, limits.decode_seconds, max_file_bytes=limits.max_file_bytes)
         stack.enter_context(decoder)
         _tell_walls(walls())

@@ -5,20 +5,20 @@ from __future__ import annotations
 import concurrent.futures
 import signal
 import threading
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
 from bshm_watchd.config import ModelSettings
-from bshm_watchd.errors import RuntimeBroken, WatchdError
-from bshm_watchd.matting.batcher import Batcher, BatcherClosed, due
+from bshm_watchd.errors import RuntimeBroken
+from bshm_watchd.matting.batcher import Batcher, BatcherClosed
 from bshm_watchd.matting.bundle import Bundle
 from bshm_watchd.matting.edge_pass import EdgePass
 from bshm_watchd.matting.photo import Photo
-from bshm_watchd.matting.runtime import MattingFailed, Runtime
+from bshm_watchd.matting.runtime import MattingFailed
 from bshm_watchd.matting.runtimes import make_runtime
+from tests.support.callers import batcher_of, in_threads, photo, wait_until
 from tests.support.clock import FakeClock
 from tests.support.runtimes import ScriptedRuntime, arithmetic_bundle, green
 
@@ -26,60 +26,6 @@ if TYPE_CHECKING:
     from bshm_watchd.matting.photo import Alpha, Pixels
 
 BAD = 13  # the green value of a photo that the scripted runtimes do not like
-
-
-def photo(value: int, height: int = 4, width: int = 6) -> Photo:
-    return Photo(np.full((height, width, 3), value, np.uint8))
-
-
-def batcher_of(
-    runtime: Runtime, max_size: int = 8, max_wait_seconds: float = 0, clock: FakeClock | None = None
-) -> Batcher:
-    return Batcher(runtime, arithmetic_bundle(), max_size, max_wait_seconds, clock)
-
-
-def in_threads(batcher: Batcher, photos: list[Photo]) -> list[concurrent.futures.Future[Alpha]]:
-    """Each photo's `matte` in a thread of its own; returns when all of them wait in the queue or in the model."""
-    futures: list[concurrent.futures.Future[Alpha]] = []
-    for one in photos:
-        future: concurrent.futures.Future[Alpha] = concurrent.futures.Future()
-        threading.Thread(target=_run, args=(future, batcher, one), daemon=True).start()
-        futures.append(future)
-    return futures
-
-
-def _run(future: concurrent.futures.Future[Alpha], batcher: Batcher, one: Photo) -> None:
-    try:
-        future.set_result(batcher.matte(one))
-    except (WatchdError, ValueError) as error:
-        future.set_exception(error)
-
-
-def wait_until(true: Callable[[], bool]) -> None:
-    """Spin on a condition that other threads bring about, with a deadline."""
-    tick = threading.Event()
-    for _ in range(2000):
-        if true():
-            return
-        tick.wait(0.005)
-    raise AssertionError("it never became true")
-
-
-@pytest.mark.parametrize(
-    ("waiting", "waited", "max_size", "max_wait", "taken"),
-    [
-        (1, 0.0, 4, 0.0, 1),  # nobody configured a wait: go
-        (3, 0.0, 4, 0.0, 3),
-        (4, 0.0, 4, 0.5, 4),  # full: go
-        (9, 0.0, 4, 0.5, 4),  # more than full: one batch
-        (1, 0.4, 4, 0.5, 0),  # worth waiting
-        (3, 0.5, 4, 0.5, 3),  # waited long enough: go with what is there
-        (1, 9.0, 1, 0.5, 1),
-        (1, 0.0, 1, 0.5, 1),  # a batch of one is always full
-    ],
-)
-def test_when_a_batch_is_due(waiting: int, waited: float, max_size: int, max_wait: float, taken: int) -> None:
-    assert due(waiting, waited, max_size, max_wait) == taken
 
 
 @pytest.mark.parametrize(("height", "width"), [(1, 1), (1, 97), (61, 43), (333, 2), (480, 641)])
@@ -174,16 +120,15 @@ def test_no_batch_is_larger_than_the_runtime_gains_from() -> None:
 
 def test_an_unfilled_batch_goes_when_its_oldest_photo_has_waited_long_enough() -> None:
     class WatchedClock(FakeClock):
-        readings = 0
-
         def monotonic(self) -> float:
-            self.readings += 1
+            readers.add(threading.current_thread().name)
             return super().monotonic()
 
+    readers: set[str] = set()
     clock, runtime = WatchedClock(), ScriptedRuntime(green)
     with batcher_of(runtime, max_size=3, max_wait_seconds=60, clock=clock) as batcher:
         early = in_threads(batcher, [photo(1)])
-        wait_until(lambda: clock.readings == 2)  # the photo's arrival, and the lane's decision
+        wait_until(lambda: "lane-0" in readers)  # it has decided
         assert "1 waiting" in repr(batcher)
         assert runtime.batches == []
         clock.advance(60)

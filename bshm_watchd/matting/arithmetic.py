@@ -10,6 +10,7 @@ import threading
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from bshm_watchd.clock import SystemClock
 from bshm_watchd.errors import RuntimeBroken
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 class ArithmeticRuntime:
     def __init__(self, model: ArithmeticModel) -> None:
         self._model = model
+        self._clock = SystemClock()
         self._closed = threading.Event()
 
     def __repr__(self) -> str:
@@ -37,10 +39,13 @@ class ArithmeticRuntime:
         """Nothing to load."""
 
     def infer(self, batch: Sequence[Pixels]) -> list[Alpha | Exception]:
+        """The delays are those of the whole call: what it computes itself lies within them."""
         delay = self._model.delay_seconds_per_batch + len(batch) * self._model.delay_seconds_per_photo
-        if self._closed.wait(delay):
+        over = self._clock.monotonic() + delay
+        answers: list[Alpha | Exception] = [pixels[:, :, 1].copy() for pixels in batch]
+        if self._closed.wait(max(0.0, over - self._clock.monotonic())):
             raise RuntimeBroken("the arithmetic runtime is closed")
-        return [pixels[:, :, 1].copy() for pixels in batch]
+        return answers
 
     def close(self) -> None:
         self._closed.set()

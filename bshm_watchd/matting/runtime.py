@@ -39,7 +39,8 @@ class Runtime(Protocol):
         """One answer for each picture, in the same order: its alpha (uint8, height x width), or its own error.
 
         All pictures of a batch have one shape (uint8, height x width x 3, RGB) and are not changed. A picture's
-        answer does not depend on its neighbours. An answer that is an error is a `MattingFailed`. Raises
+        answer does not depend on its neighbours. An answer that is an error is a `MattingFailed`. Raises `OutOfMemory`
+        when this batch does not fit the device's memory though a smaller one may, with nothing of it left there, and
         `RuntimeBroken` when the model or its device is broken for every picture.
         """
         ...
@@ -57,7 +58,7 @@ class MattingFailed(WatchdError):
 
 
 class OutOfMemory(WatchdError):
-    """The device has no memory for this batch; a smaller one may fit."""
+    """This batch does not fit the device's memory; a smaller one, or the same one alone, may."""
 
 
 def streams_for(cores: int) -> int:

@@ -91,8 +91,8 @@ MUTANTS = (
         "L2",
         "gives the error of one photo's inference to its whole batch",
         "bshm_watchd/matting/batcher.py",
-        "            if len(batch) > 1:\n                for ticket in batch:\n"
-        "                    self._answer([ticket])\n                return\n            answers = [error]\n",
+        "            if len(batch) > 1:\n"
+        "                return self._answer_in_parts(batch, 1)\n            answers = [error]\n",
         "            answers = [error] * len(batch)\n",
         "tests/test_batcher.py::test_a_batch_that_fails_as_a_whole_is_tried_photo_by_photo",
     ),

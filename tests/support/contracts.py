@@ -37,6 +37,7 @@ CONTRACTS: dict[str, str] = {
     "D6": "an error of the place holds the folder, which resumes unaided",
     "D7": "losing the journal loses no photo and makes no second set",
     "D8": "filed originals keep their bytes",
+    "G3": "out of memory halves the batch, remembers the size that fits, and fails no photo that fits alone",
     "L1": "poison leaves after its attempts, its sidecar before it",
     "L2": "a photo never harms its neighbours",
     "L3": "memory is bounded; a photo that exceeds the budget is rejected as too large",
