@@ -23,8 +23,9 @@ _FILED_FIELDS = {"relative_dir", "date"}
 class ModelSettings(FrozenSettings):
     bundle: str = "portrait"
     runtime: Literal["auto", "openvino", "litert"] = "auto"
-    device: Literal["auto", "cpu"] = "auto"
+    device: Literal["auto", "cpu", "gpu"] = "auto"
     precision: Literal["auto", "f32", "bf16"] = "auto"
+    memory_limit_mib: int | None = Field(None, ge=256)
 
 
 class BatchSettings(FrozenSettings):

@@ -61,6 +61,8 @@ def open_daemon(settings: Settings, once: Once | None = None, config: Path | Non
     from bshm_watchd.matting.batcher import Batcher
     from bshm_watchd.matting.bundle import find_bundle
     from bshm_watchd.matting.decoder import ChildDecoder
+    from bshm_watchd.matting.devices.figures import metered
+    from bshm_watchd.matting.devices.opening import opened_device, tell
     from bshm_watchd.matting.runtimes import make_runtime
     from bshm_watchd.matting.sandbox import walls
     from bshm_watchd.matting.told import computed
@@ -72,8 +74,11 @@ def open_daemon(settings: Settings, once: Once | None = None, config: Path | Non
             stack.enter_context(_hangups_to(inbox))
         stack.enter_context(only_instance(settings.state_dir))
         bundle = find_bundle(settings.model.bundle, settings.state_dir)
-        runtime = make_runtime(bundle, settings.model)
-        device = computed(bundle, settings.model)
+        device = stack.enter_context(opened_device(bundle, settings.model))
+        tell(device)
+        model = device.settled(settings.model)
+        runtime, words = make_runtime(bundle, model), computed(bundle, model, device)
+        figures = stack.enter_context(metered(device, clock))
         batcher = Batcher(runtime, bundle, settings.batch.max_size, settings.batch.max_wait_ms / 1000)
         journal = stack.enter_context(Journal(settings.state_dir / JOURNAL_NAME, clock))
         os.umask(0o077)  # what is meant for others gets its mode explicitly; our own files are nobody else's
@@ -82,7 +87,7 @@ def open_daemon(settings: Settings, once: Once | None = None, config: Path | Non
         decoder = ChildDecoder(cores, limits.max_pixels, limits.decode_seconds, max_file_bytes=limits.max_file_bytes)
         stack.enter_context(decoder)
         _tell_walls(walls())
-        stack.enter_context(_loading(batcher, runtime, device, settings.batch.max_size, inbox))
+        stack.enter_context(_loading(batcher, runtime, words, settings.batch.max_size, inbox))
 
         make = partial(_folder, settings=settings, journal=journal, inbox=inbox, us=us, clock=clock)
         states = [make(folder) for folder in settings.hot_folders]
@@ -92,7 +97,7 @@ def open_daemon(settings: Settings, once: Once | None = None, config: Path | Non
         renderer = Renderer(backgrounds)
         pipeline = Pipeline(decoder, batcher, renderer, journal, us, clock, settings.limits.max_attempts)
         schedule = _schedule(states, pipeline, inbox, settings, clock)
-        answers = Answers(bundle.manifest.name, device, clock.wall())
+        answers = Answers(bundle.manifest.name, lambda: device.status(words, figures()), clock.wall())
         reloading = Reloading(_reader(config, backgrounds, inbox), make) if config else None
         seams = Seams(us.incarnation, inbox, clock, journal, answers.answer, reloading)
         daemon = Daemon(states, schedule, seams, settings, 2 * cores, once)

@@ -17,11 +17,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class _Row:
-    """Which runtime (as `model.runtime` names it) runs which format of bundle, and whether it can compute in bf16."""
+    """Which runtime (as `model.runtime` names it) runs which format of bundle; whether it knows bf16, and GPUs."""
 
     format: str
     runtime: str
     bf16: bool
+    gpu: bool
     make: Callable[[Bundle, ModelSettings], Runtime]
 
 
@@ -34,17 +35,27 @@ def make_runtime(bundle: Bundle, settings: ModelSettings) -> Runtime:
     return row.make(bundle, settings)
 
 
+def can_use_gpu(bundle: Bundle, settings: ModelSettings) -> bool:
+    """Whether any runtime that fits the bundle and the settings computes on a GPU."""
+    return any(row.gpu for row in _fitting(bundle, settings))
+
+
 def _row_for(bundle: Bundle, settings: ModelSettings) -> _Row:
-    model_format = bundle.manifest.model.format
-    for row in _ROWS:
-        if row.format == model_format and settings.runtime in ("auto", row.runtime):
+    for row in _fitting(bundle, settings):
+        if row.gpu or settings.device != "gpu":  # what was decided for a GPU is never computed elsewhere
             return row
+    where = " on a GPU" if settings.device == "gpu" else ""
     raise ConfigError(
         [
             f"model.runtime: {settings.runtime} cannot run the bundle {bundle.manifest.name} "
-            f"(format {model_format}); use auto, or another bundle"
+            f"(format {bundle.manifest.model.format}){where}; use auto, or another bundle"
         ]
     )
+
+
+def _fitting(bundle: Bundle, settings: ModelSettings) -> list[_Row]:
+    model_format = bundle.manifest.model.format
+    return [row for row in _ROWS if row.format == model_format and settings.runtime in ("auto", row.runtime)]
 
 
 def _can_bf16(bundle: Bundle, row: _Row) -> bool:
@@ -87,8 +98,8 @@ def _arithmetic(bundle: Bundle, settings: ModelSettings) -> Runtime:
 
 
 _ROWS = (
-    _Row("onnx", "openvino", True, _openvino),
-    _Row("tflite", "litert", False, _litert),
-    _Row("fused", "fused", False, _fused),
-    _Row("arithmetic", "arithmetic", True, _arithmetic),
+    _Row("onnx", "openvino", True, False, _openvino),
+    _Row("tflite", "litert", False, False, _litert),
+    _Row("fused", "fused", False, False, _fused),
+    _Row("arithmetic", "arithmetic", True, False, _arithmetic),
 )

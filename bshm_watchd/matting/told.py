@@ -9,16 +9,17 @@ from bshm_watchd.matting.manifest import OnnxModel
 if TYPE_CHECKING:
     from bshm_watchd.config import ModelSettings
     from bshm_watchd.matting.bundle import Bundle
+    from bshm_watchd.matting.devices.choice import Device
 
 
-def computed(bundle: Bundle, settings: ModelSettings) -> str:
+def computed(bundle: Bundle, settings: ModelSettings, device: Device) -> str:
     """Where, from which files and with what precision: `on the CPU (u2netp.onnx f32)`."""
     networks = [
         f"{file.path} {_precision(part, settings)}"
         for part in bundle.parts or [bundle]
         for file in part.manifest.model_files
     ]
-    return f"on the CPU ({', '.join(dict.fromkeys(networks)) or 'no network'})"
+    return f"{device} ({', '.join(dict.fromkeys(networks)) or 'no network'})"
 
 
 def _precision(part: Bundle, settings: ModelSettings) -> str:
