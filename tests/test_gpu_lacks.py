@@ -43,11 +43,12 @@ def _without(library: str) -> Evidence:
          r"/dev/nvidiactl \(root:root, 0600\): give the nodes a group by the driver's options"),
         (unseen(control=a_node("/dev/nvidiactl", refused=True)), Missing.PERMISSION,
          r"may not be opened, though its mode allows it: .*DeviceAllow"),
-        (unseen(tensorflow=None), Missing.TENSORFLOW, r"TensorFlow is not installed: pip install 'bshm-watchd\[gpu\]'"),
-        (unseen(tensorflow=Build("2.21.0", False)), Missing.TENSORFLOW, "2.21.0 was built without CUDA: replace it"),
-        (_without("cudart"), Missing.CUDA, r"libcudart.so.12 is missing \(nvidia-cuda-runtime-cu12 12.5.82 or newer\)"),
-        (_without("cublas"), Missing.CUDA, "libcublas.so.12 is missing"),
-        (_without("cudnn"), Missing.CUDNN, r"libcudnn.so.9 is missing \(nvidia-cudnn-cu12 9.3.0.75 or newer\): pip"),
+        (unseen(tensorflow=None), Missing.TENSORFLOW, r"TensorFlow is not installed: install this program .* \[gpu\]"),
+        (unseen(tensorflow=Build("2.21.0", False)), Missing.TENSORFLOW,
+         r"2.21.0 was built without CUDA: remove it, then pip install 'tensorflow\[and-cuda\]==2.21.0'"),
+        (_without("cudart"), Missing.CUDA, r"not found: libcudart.so.12 \(nvidia-cuda-runtime-cu12 12.5.82\); pip"),
+        (_without("cublas"), Missing.CUDA, "not found: libcublas.so.12"),
+        (_without("cudnn"), Missing.CUDNN, r"not found: libcudnn.so.9 \(nvidia-cudnn-cu12 9.3.0.75\); pip install"),
         (unseen(libraries=(_OLD_CUDNN,)), Missing.MISMATCH,
          r"nvidia-cudnn-cu12 \(or libcudnn.so.9\) is 8.9.7.29, TensorFlow wants 9.3.0.75"),
         (unseen(libraries=(replace(CUDNN, version="9.1.0"),)), Missing.MISMATCH, "is 9.1.0, TensorFlow wants 9.3"),
@@ -127,3 +128,16 @@ def test_versions_are_compared_as_numbers(version: str, found: tuple[int, ...]) 
 
 def test_a_cuda_that_nobody_knows_the_driver_for_is_not_held_against_it() -> None:
     assert (least_driver("12.5.1"), least_driver("99.0"), least_driver(None)) == ("525.60.13", None, None)
+
+
+def test_libraries_that_are_missing_together_are_told_together() -> None:
+    none = tuple(replace(one, found=False, version=None) for one in (CUBLAS, CUDART, CUDNN))
+    cuda, cudnn = lacks(unseen(libraries=none))
+    assert (cuda.what, cudnn.what) == (Missing.CUDA, Missing.CUDNN)
+    assert "libcublas.so.12" in cuda.message
+    assert "libcudart.so.12" in cuda.message
+
+
+def test_a_library_that_loads_and_tells_no_version_is_good_enough() -> None:
+    quiet = replace(CUDNN, version=None)
+    assert [lack.what for lack in lacks(unseen(libraries=(quiet,)))] == [Missing.UNKNOWN]

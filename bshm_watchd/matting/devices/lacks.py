@@ -9,7 +9,6 @@ from enum import StrEnum
 from bshm_watchd.matting.devices.evidence import Evidence, Gpu, Library, Node, numbers
 
 _LEAST_DRIVER = {11: "450.80.02", 12: "525.60.13", 13: "580"}  # by CUDA's major version; see docs/gpu.md
-_INSTALL = "pip install 'bshm-watchd[gpu]' brings the fitting ones"
 _MAKE_NODES = "as root: nvidia-modprobe -c 0 -u (nvidia-smi does it, too)"
 _PASS_IN = "docker run --gpus all, podman run --device nvidia.com/gpu=all"
 
@@ -127,34 +126,42 @@ def _driver_library(found: Evidence) -> Iterator[Lack]:
 
 def _tensorflow(found: Evidence) -> Iterator[Lack]:
     if found.tensorflow is None:
-        yield Lack(Missing.TENSORFLOW, f"TensorFlow is not installed: {_INSTALL}")
+        yield Lack(Missing.TENSORFLOW, "TensorFlow is not installed: install this program with its extra [gpu]")
     elif not found.tensorflow.has_cuda:
-        why = f"TensorFlow {found.tensorflow.version} was built without CUDA"
-        yield Lack(Missing.TENSORFLOW, f"{why}: replace it by tensorflow[and-cuda]; {_INSTALL}")
+        version = found.tensorflow.version
+        why = f"TensorFlow {version} was built without CUDA"
+        yield Lack(Missing.TENSORFLOW, f"{why}: remove it, then {_install(version)}")
 
 
 def _libraries(found: Evidence) -> Iterator[Lack]:
-    if found.tensorflow is None or not found.tensorflow.has_cuda:
+    build = found.tensorflow
+    if build is None or not build.has_cuda:
         return
     for library in found.libraries:
-        if (lack := _wrong(library)) is not None:
-            yield lack
+        if (why := _mismatch(library)) is not None:
+            yield Lack(Missing.MISMATCH, f"{why}: {_install(build.version)}")
+    missing = [library for library in found.libraries if not library.found and not library.others]
+    for what, is_cudnn in ((Missing.CUDA, False), (Missing.CUDNN, True)):
+        if names := [f"{one.name} ({one.package} {_wanted(one)})" for one in missing if one.is_cudnn is is_cudnn]:
+            yield Lack(what, f"not found: {', '.join(names)}; {_install(build.version)}")
 
 
-def _wrong(library: Library) -> Lack | None:
-    wanted = ".".join(map(str, library.at_least))
-    if library.found and library.version is None:
-        return None  # it loads, which is all that can be told
-    if library.found and fits(library):
-        return None
-    if library.found:
-        why = f"{library.package} (or {library.name}) is {library.version}, TensorFlow wants {wanted}"
-        return Lack(Missing.MISMATCH, f"{why} or newer of the same first number: {_INSTALL}")
-    if library.others:
-        why = f"{', '.join(library.others)} is here, TensorFlow wants {library.package} {wanted}"
-        return Lack(Missing.MISMATCH, f"{why}: {_INSTALL}")
-    what = Missing.CUDNN if library.is_cudnn else Missing.CUDA
-    return Lack(what, f"{library.name} is missing ({library.package} {wanted} or newer): {_INSTALL}")
+def _mismatch(library: Library) -> str | None:
+    """None also where it loads and its version is not told."""
+    if library.found and library.version is not None and not fits(library):
+        who = f"{library.package} (or {library.name}) is {library.version}"
+        return f"{who}, TensorFlow wants {_wanted(library)} or newer of the same first number"
+    if not library.found and library.others:
+        return f"{', '.join(library.others)} is here, TensorFlow wants {library.package} {_wanted(library)}"
+    return None
+
+
+def _wanted(library: Library) -> str:
+    return ".".join(map(str, library.at_least))
+
+
+def _install(version: str) -> str:
+    return f"pip install 'tensorflow[and-cuda]=={version}' brings the fitting ones"
 
 
 def fits(library: Library) -> bool:
