@@ -7,11 +7,15 @@ import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bshm_watchd.clock import SystemClock
 from bshm_watchd.config import BatchSettings, Limits, ModelSettings
 from bshm_watchd.one_photo import Made, OnePhoto, one_photo_maker
 from bshm_watchd.output_settings import OutputSettings
+
+if TYPE_CHECKING:
+    from bshm_watchd.matting.devices.opening import Opening
 
 
 class InProcess:
@@ -31,10 +35,12 @@ class InProcess:
 
 
 @contextlib.contextmanager
-def open_in_process(model: ModelSettings, batch: BatchSettings, limits: Limits, state_dir: Path) -> Iterator[InProcess]:
+def open_in_process(
+    model: ModelSettings, batch: BatchSettings, limits: Limits, state_dir: Path, opening: Opening | None = None
+) -> Iterator[InProcess]:
     """Raises `ConfigError` where the bundle is missing or can't run here, `InstanceRunning` where its GPU is taken.
 
-    Neither a journal nor the state directory's lock is needed.
+    Neither a journal nor the state directory's lock is needed. `opening`: as of `open_daemon`.
     """
     from bshm_watchd.matting.batcher import Batcher
     from bshm_watchd.matting.bundle import find_bundle
@@ -45,7 +51,7 @@ def open_in_process(model: ModelSettings, batch: BatchSettings, limits: Limits, 
     cores = len(os.sched_getaffinity(0))
     bundle = find_bundle(model.bundle, state_dir)
     with contextlib.ExitStack() as stack:
-        device = stack.enter_context(opened_device(bundle, model))
+        device = stack.enter_context((opening or opened_device)(bundle, model))
         runtime = make_runtime(bundle, device.settled(model))
         # The decoder's children load their codecs while the model is loaded here.
         children = ChildDecoder(cores, limits.max_pixels, limits.decode_seconds, max_file_bytes=limits.max_file_bytes)

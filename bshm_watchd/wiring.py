@@ -43,6 +43,7 @@ from bshm_watchd.threads import FolderThread, WorkerThreads
 if TYPE_CHECKING:
     from bshm_watchd.delivery.background import BackgroundFiles
     from bshm_watchd.matting.batcher import Batcher
+    from bshm_watchd.matting.devices.opening import Opening
     from bshm_watchd.matting.runtime import Runtime
     from bshm_watchd.matting.sandbox import Walls
 
@@ -51,10 +52,13 @@ _CLOSE_SECONDS = 5.0
 
 
 @contextlib.contextmanager
-def open_daemon(settings: Settings, once: Once | None = None, config: Path | None = None) -> Iterator[Daemon]:
+def open_daemon(
+    settings: Settings, once: Once | None = None, config: Path | None = None, opening: Opening | None = None
+) -> Iterator[Daemon]:
     """A daemon, ready for `run`. Raises `ConfigError` or `InstanceRunning`; on the way out all is put back.
 
     `config`: the file that the settings are from, read again at each reload; None: there are no reloads.
+    `opening`: what opens the device that computes; None: the machine's own.
     """
     from bshm_watchd.delivery.background import BackgroundFiles
     from bshm_watchd.delivery.render import Renderer
@@ -74,7 +78,7 @@ def open_daemon(settings: Settings, once: Once | None = None, config: Path | Non
             stack.enter_context(_hangups_to(inbox))
         stack.enter_context(only_instance(settings.state_dir))
         bundle = find_bundle(settings.model.bundle, settings.state_dir)
-        device = stack.enter_context(opened_device(bundle, settings.model))
+        device = stack.enter_context((opening or opened_device)(bundle, settings.model))
         tell(device)
         model = device.settled(settings.model)
         runtime, words = make_runtime(bundle, model), computed(bundle, model, device)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,7 +13,7 @@ from bshm_watchd.errors import ConfigError, InstanceRunning
 from bshm_watchd.matting.devices.lock import holder, only_model
 from bshm_watchd.matting.devices.opening import opened_device
 from bshm_watchd.ops.asking import exit_code_of
-from tests.support.gpus import NO_GPU, a_gpu, evidence, looking
+from tests.support.gpus import NO_GPU, a_gpu, another_process, evidence, kill, looking
 from tests.support.runtimes import arithmetic_bundle
 from tests.support.trees import NOBODY, as_ordinary_user, make_special
 
@@ -29,31 +27,6 @@ def node(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     else:
         path.touch()
     return str(path)
-
-
-@contextlib.contextmanager
-def another_process(node: str) -> Iterator[int]:
-    """Holds the GPU until it is killed, at the latest on the way out."""
-    ready_end, ready = os.pipe()
-    child = os.fork()
-    if child == 0:
-        with only_model(node):
-            os.write(ready, b"x")
-            signal.pause()
-        os._exit(0)
-    assert os.read(ready_end, 1) == b"x"
-    os.close(ready_end)
-    os.close(ready)
-    try:
-        yield child
-    finally:
-        kill(child)
-
-
-def kill(child: int) -> None:
-    with contextlib.suppress(ProcessLookupError, ChildProcessError):
-        os.kill(child, signal.SIGKILL)
-        os.waitpid(child, 0)
 
 
 @pytest.mark.contract("G2", "O7")

@@ -40,6 +40,14 @@ MUTANTS = (
     ),
     Mutant(
         "G1",
+        "keeps a fall to the CPU out of the log",
+        "bshm_watchd/wiring.py",
+        "        tell(device)\n",
+        "",
+        "tests/test_gpu_wiring.py::test_the_daemon_warns_of_a_fall_to_the_cpu",
+    ),
+    Mutant(
+        "G1",
         "does not miss the library of the driver",
         "bshm_watchd/matting/devices/lacks.py",
         "if found.driver_library is None:",

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+import os
+import signal
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,8 +13,13 @@ from typing import Any
 
 import pynvml
 
+from bshm_watchd.config import ModelSettings
+from bshm_watchd.matting.bundle import Bundle
+from bshm_watchd.matting.devices.choice import Device
 from bshm_watchd.matting.devices.evidence import Build, Evidence, Gpu, Library, Node
+from bshm_watchd.matting.devices.lock import only_model
 from bshm_watchd.matting.devices.looking import Sources
+from bshm_watchd.matting.devices.opening import Opening, opened_device
 
 NAME = "NVIDIA GeForce RTX 4090"
 UUID = "GPU-8932f937-d72c-4106-c12f-20bd9faed9f6"
@@ -68,6 +76,40 @@ def looking(found: Evidence) -> Callable[..., Evidence]:
         return found
 
     return look
+
+
+def opening_on(found: Evidence) -> Opening:
+    """Opens the device for a model that could use a GPU, on a machine where this is found."""
+
+    def opening(bundle: Bundle, settings: ModelSettings) -> contextlib.AbstractContextManager[Device]:
+        return opened_device(bundle, settings, looking(found), lambda *_: True)
+
+    return opening
+
+
+@contextlib.contextmanager
+def another_process(node: str) -> Iterator[int]:
+    """Holds the GPU until it is killed, at the latest on the way out."""
+    ready_end, ready = os.pipe()
+    child = os.fork()
+    if child == 0:
+        with only_model(node):
+            os.write(ready, b"x")
+            signal.pause()
+        os._exit(0)
+    assert os.read(ready_end, 1) == b"x"
+    os.close(ready_end)
+    os.close(ready)
+    try:
+        yield child
+    finally:
+        kill(child)
+
+
+def kill(child: int) -> None:
+    with contextlib.suppress(ProcessLookupError, ChildProcessError):
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
 
 
 @dataclass

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Protocol
 
 from bshm_watchd import logs
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from bshm_watchd.matting.bundle import Bundle
 
 Can = Callable[["Bundle", "ModelSettings"], bool]
+Opening = Callable[["Bundle", "ModelSettings"], AbstractContextManager[Device]]
 
 _NOTHING = Evidence(user="")
 
