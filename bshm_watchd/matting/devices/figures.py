@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _MIB_SHIFT = 20
 _EVERY_SECONDS = 5.0
 _STALE_SECONDS = 20.0
-_END_SECONDS = 1.0
+_END_SECONDS = 3.0
 
 
 def nvml_library() -> Any | None:
