@@ -15,7 +15,7 @@ from bshm_watchd.errors import WatchdError
 from bshm_watchd.events import Asked
 from bshm_watchd.jobs import ENDED, Job, State
 from bshm_watchd.ops.asking import EXIT_TRY_AGAIN, Busy, ControlError
-from bshm_watchd.status import ConfigurationStatus, FolderMode, FolderStatus, Status
+from bshm_watchd.status import ConfigurationStatus, DeviceStatus, FolderMode, FolderStatus, Status
 
 if TYPE_CHECKING:
     from bshm_watchd.daemon import Daemon
@@ -28,9 +28,9 @@ class BadRequest(WatchdError):
 
 
 class Answers:
-    """Answers `Asked` events. `model` and `device` (`on the CPU (...)`) are said in the status as they are."""
+    """Answers `Asked` events. `model` and what `device` says at once are in the status as they are."""
 
-    def __init__(self, model: str, device: str, since_wall: float) -> None:
+    def __init__(self, model: str, device: Callable[[], DeviceStatus], since_wall: float) -> None:
         self._model = model
         self._device = device
         self._since_wall = since_wall
@@ -56,14 +56,15 @@ class Answers:
     def status_of(self, daemon: Daemon) -> Status:
         folders = tuple(_folder_status(daemon, folder) for folder in daemon.folders.values())
         leaving = tuple(_leaving_status(daemon, f) for name, f in daemon.leaving.items() if name not in daemon.folders)
+        device = self._device()
         return Status(
-            state=_state(daemon, folders),
+            state=_state(daemon, folders, device),
             ready=daemon.ready,
             version=__version__,
             pid=os.getpid(),
             since=timestamp(self._since_wall),
             model=self._model,
-            device=self._device,
+            device=device,
             configuration=_configuration_status(daemon),
             in_flight_bytes=daemon.schedule.in_flight_bytes,
             finished=daemon.tally.count(*ENDED),
@@ -174,11 +175,13 @@ def _begin_photo(daemon: Daemon, asked: Asked) -> None:
     daemon.schedule.photos.add(asked.answer, asked.arguments["cost_bytes"])
 
 
-def _state(daemon: Daemon, folders: tuple[FolderStatus, ...]) -> str:
+def _state(daemon: Daemon, folders: tuple[FolderStatus, ...], device: DeviceStatus) -> str:
     if daemon.draining:
         return "draining"
     if not daemon.ready:
         return "starting"
+    if device.fell_back is not None:
+        return "degraded"
     if any(folder.state is not FolderMode.WATCHING for folder in folders):
         return "degraded"
     busy = any(folder.in_flight or folder.waiting or folder.retrying for folder in folders)

@@ -25,6 +25,7 @@ class ModelSettings(FrozenSettings):
     runtime: Literal["auto", "openvino", "tensorflow", "litert"] = "auto"
     device: Literal["auto", "cpu", "gpu"] = "auto"
     precision: Literal["auto", "f32", "bf16", "fp16"] = "auto"
+    memory_limit_mib: int | None = Field(None, ge=256)
 
 
 class BatchSettings(FrozenSettings):

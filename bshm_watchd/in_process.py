@@ -7,18 +7,23 @@ import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bshm_watchd.clock import SystemClock
 from bshm_watchd.config import BatchSettings, Limits, ModelSettings
 from bshm_watchd.one_photo import Made, OnePhoto, one_photo_maker
 from bshm_watchd.output_settings import OutputSettings
 
+if TYPE_CHECKING:
+    from bshm_watchd.matting.devices.opening import Opening
+
 
 class InProcess:
     """Called from any thread. What is in work is bounded as in the daemon: by bytes."""
 
-    def __init__(self, maker: OnePhoto, limits: Limits, lanes: int) -> None:
+    def __init__(self, maker: OnePhoto, limits: Limits, lanes: int, fell_back: str | None = None) -> None:
         self.lanes = lanes  # photos worth having under way at once
+        self.fell_back = fell_back  # why the CPU computes and not the GPU that there is some sign of
         self._maker = maker
         self._memory = _Memory(limits.in_flight_bytes)
 
@@ -30,17 +35,24 @@ class InProcess:
 
 
 @contextlib.contextmanager
-def open_in_process(model: ModelSettings, batch: BatchSettings, limits: Limits, state_dir: Path) -> Iterator[InProcess]:
-    """Raises `ConfigError` where the bundle is missing or can't run here; neither a journal nor a lock is needed."""
+def open_in_process(
+    model: ModelSettings, batch: BatchSettings, limits: Limits, state_dir: Path, opening: Opening | None = None
+) -> Iterator[InProcess]:
+    """Raises `ConfigError` where the bundle is missing or can't run here, `InstanceRunning` where its GPU is taken.
+
+    Neither a journal nor the state directory's lock is needed. `opening`: as of `open_daemon`.
+    """
     from bshm_watchd.matting.batcher import Batcher
     from bshm_watchd.matting.bundle import find_bundle
     from bshm_watchd.matting.decoder import ChildDecoder
+    from bshm_watchd.matting.devices.opening import opened_device
     from bshm_watchd.matting.runtimes import make_runtime
 
     cores = len(os.sched_getaffinity(0))
     bundle = find_bundle(model.bundle, state_dir)
-    runtime = make_runtime(bundle, model)
     with contextlib.ExitStack() as stack:
+        device = stack.enter_context((opening or opened_device)(bundle, model))
+        runtime = make_runtime(bundle, device.settled(model), batch.max_size)
         # The decoder's children load their codecs while the model is loaded here.
         children = ChildDecoder(cores, limits.max_pixels, limits.decode_seconds, max_file_bytes=limits.max_file_bytes)
         decoder = stack.enter_context(children)
@@ -48,7 +60,8 @@ def open_in_process(model: ModelSettings, batch: BatchSettings, limits: Limits, 
             Batcher(runtime, bundle, batch.max_size, batch.max_wait_ms / 1000, infer_seconds=limits.infer_seconds)
         )
         maker = one_photo_maker(decoder, batcher, limits, SystemClock())
-        yield InProcess(maker, limits, runtime.streams * min(batch.max_size, runtime.max_batch) + cores)
+        lanes = runtime.streams * min(batch.max_size, runtime.max_batch) + cores
+        yield InProcess(maker, limits, lanes, device.fell_back)
 
 
 class _Memory:

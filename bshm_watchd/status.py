@@ -45,6 +45,28 @@ class ConfigurationStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class GpuFigures:
+    """How full and how busy a GPU is; what it does not tell is None, and what went wrong is in `problem`."""
+
+    memory_used_mib: int | None = None
+    memory_total_mib: int | None = None
+    utilisation_percent: int | None = None
+    problem: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceStatus:
+    """What computes. `fell_back`: why not the GPU that there is some sign of; None where nothing was lost."""
+
+    kind: str  # cpu | gpu
+    computed: str  # in words: `on the CPU (u2netp.onnx f32)`
+    index: int | None = None  # of /dev/nvidia<index>
+    name: str | None = None
+    fell_back: str | None = None
+    gpu: GpuFigures | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Status:
     state: str  # starting | idle | busy | degraded | draining
     ready: bool
@@ -52,7 +74,7 @@ class Status:
     pid: int
     since: str
     model: str
-    device: str
+    device: DeviceStatus
     configuration: ConfigurationStatus
     in_flight_bytes: int
     finished: int  # jobs ended since the start

@@ -43,6 +43,7 @@ from bshm_watchd.threads import FolderThread, WorkerThreads
 if TYPE_CHECKING:
     from bshm_watchd.delivery.background import BackgroundFiles
     from bshm_watchd.matting.batcher import Batcher
+    from bshm_watchd.matting.devices.opening import Opening
     from bshm_watchd.matting.runtime import Runtime
     from bshm_watchd.matting.sandbox import Walls
 
@@ -51,16 +52,21 @@ _CLOSE_SECONDS = 5.0
 
 
 @contextlib.contextmanager
-def open_daemon(settings: Settings, once: Once | None = None, config: Path | None = None) -> Iterator[Daemon]:
+def open_daemon(
+    settings: Settings, once: Once | None = None, config: Path | None = None, opening: Opening | None = None
+) -> Iterator[Daemon]:
     """A daemon, ready for `run`. Raises `ConfigError` or `InstanceRunning`; on the way out all is put back.
 
     `config`: the file that the settings are from, read again at each reload; None: there are no reloads.
+    `opening`: what opens the device that computes; None: the machine's own.
     """
     from bshm_watchd.delivery.background import BackgroundFiles
     from bshm_watchd.delivery.render import Renderer
     from bshm_watchd.matting.batcher import Batcher
     from bshm_watchd.matting.bundle import find_bundle
     from bshm_watchd.matting.decoder import ChildDecoder
+    from bshm_watchd.matting.devices.figures import metered
+    from bshm_watchd.matting.devices.opening import opened_device, tell
     from bshm_watchd.matting.runtimes import make_runtime
     from bshm_watchd.matting.sandbox import walls
     from bshm_watchd.matting.told import computed
@@ -72,9 +78,11 @@ def open_daemon(settings: Settings, once: Once | None = None, config: Path | Non
             stack.enter_context(_hangups_to(inbox))
         stack.enter_context(only_instance(settings.state_dir))
         bundle = find_bundle(settings.model.bundle, settings.state_dir)
-        runtime = make_runtime(bundle, settings.model)
-        device = computed(bundle, settings.model)
-        batch, limits = settings.batch, settings.limits
+        device = stack.enter_context((opening or opened_device)(bundle, settings.model))
+        tell(device)
+        model, batch, limits = device.settled(settings.model), settings.batch, settings.limits
+        runtime, words = make_runtime(bundle, model, batch.max_size), computed(bundle, model, device)
+        figures = stack.enter_context(metered(device, clock))
         batcher = Batcher(
             runtime, bundle, batch.max_size, batch.max_wait_ms / 1000, clock, infer_seconds=limits.infer_seconds
         )
@@ -84,7 +92,7 @@ def open_daemon(settings: Settings, once: Once | None = None, config: Path | Non
         decoder = ChildDecoder(cores, limits.max_pixels, limits.decode_seconds, max_file_bytes=limits.max_file_bytes)
         stack.enter_context(decoder)
         _tell_walls(walls())
-        stack.enter_context(_loading(batcher, runtime, device, settings.batch.max_size, inbox))
+        stack.enter_context(_loading(batcher, runtime, words, settings.batch.max_size, inbox))
 
         make = partial(_folder, settings=settings, journal=journal, inbox=inbox, us=us, clock=clock)
         states = [make(folder) for folder in settings.hot_folders]
@@ -94,7 +102,7 @@ def open_daemon(settings: Settings, once: Once | None = None, config: Path | Non
         renderer = Renderer(backgrounds)
         pipeline = Pipeline(decoder, batcher, renderer, journal, us, clock, settings.limits.max_attempts)
         schedule = _schedule(states, pipeline, inbox, settings, clock)
-        answers = Answers(bundle.manifest.name, device, clock.wall())
+        answers = Answers(bundle.manifest.name, lambda: device.status(words, figures()), clock.wall())
         reloading = Reloading(_reader(config, backgrounds, inbox), make) if config else None
         seams = Seams(us.incarnation, inbox, clock, journal, answers.answer, reloading)
         daemon = Daemon(states, schedule, seams, settings, 2 * cores, once)

@@ -13,7 +13,7 @@ import pytest
 from bshm_watchd.answers import BadRequest
 from bshm_watchd.events import Asked, StopAsked
 from bshm_watchd.jobs import State
-from bshm_watchd.status import FolderMode
+from bshm_watchd.status import DeviceStatus, FolderMode, GpuFigures
 from tests.support.studio import Running, Studio
 from tests.support.workers import HeldWorkers
 
@@ -49,7 +49,7 @@ def test_a_daemon_that_has_just_begun_is_starting(studio: Studio) -> None:
     with _idle(studio) as running:
         running.inbox.take(0)  # the model is not there yet
         status = _ask(running, "status")
-        assert (status["state"], status["ready"], status["model"], status["device"]) == (
+        assert (status["state"], status["ready"], status["model"], status["device"]["kind"]) == (
             "starting", False, "arithmetic", "cpu",
         )  # fmt: skip
 
@@ -112,6 +112,26 @@ def test_a_folder_that_is_gone_degrades_the_daemon_and_says_why(studio: Studio) 
         shutil.move(studio.base / "away", studio.hot)
         running.run(until=lambda: running.state.mode == "watching")
         assert _ask(running, "status")["state"] == "idle"
+
+
+@pytest.mark.contract("G1", "O6")
+def test_a_daemon_that_computes_on_the_cpu_instead_of_a_gpu_is_degraded_and_says_why(studio: Studio) -> None:
+    with _idle(studio, device=DeviceStatus("cpu", "on the CPU", fell_back="no driver")) as running:
+        _until_idle(running)
+        status = _ask(running, "status")
+        assert (status["state"], status["device"]["fell_back"]) == ("degraded", "no driver")
+
+
+def test_a_gpu_is_told_with_its_figures(studio: Studio) -> None:
+    device = DeviceStatus("gpu", "on GPU 1", 1, "RTX 4090", None, GpuFigures(5100, 24564, 89))
+    with _idle(studio, device=device) as running:
+        _until_idle(running)
+        status = _ask(running, "status")
+        assert status["state"] == "idle"
+        assert status["device"] == {
+            "kind": "gpu", "computed": "on GPU 1", "index": 1, "name": "RTX 4090", "fell_back": None,
+            "gpu": {"memory_used_mib": 5100, "memory_total_mib": 24564, "utilisation_percent": 89, "problem": None},
+        }  # fmt: skip
 
 
 def test_a_daemon_that_is_about_to_end_says_so(studio: Studio) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from bshm_watchd.cli.console import duration
-from bshm_watchd.status import ConfigurationStatus, FolderMode, FolderStatus, Status
+from bshm_watchd.status import ConfigurationStatus, DeviceStatus, FolderMode, FolderStatus, GpuFigures, Status
 from tests.support.asked import Configured, Told, a_daemon, configured, typed
 
 
@@ -24,13 +25,17 @@ def folder(name: str, state: FolderMode = FolderMode.WATCHING, reason: str = "")
     )  # fmt: skip
 
 
+ON_THE_CPU = DeviceStatus("cpu", "on the CPU (u2netp.onnx f32)")
 IN_FORCE = ConfigurationStatus("2026-01-02T03:04:05+01:00", None, ())
 
 
-def status_of(*folders: FolderStatus, state: str = "busy", configuration: ConfigurationStatus = IN_FORCE) -> Status:
+def status_of(
+    *folders: FolderStatus, state: str = "busy", configuration: ConfigurationStatus = IN_FORCE,
+    device: DeviceStatus = ON_THE_CPU,
+) -> Status:  # fmt: skip
     return Status(
         state=state, ready=True, version="1.2.3", pid=4711, since="2026-01-02T03:04:05+01:00", model="u2netp",
-        device="on the CPU (u2netp.onnx f32)", configuration=configuration, in_flight_bytes=1,
+        device=device, configuration=configuration, in_flight_bytes=1,
         finished=1239, folders=folders,
     )  # fmt: skip
 
@@ -61,6 +66,32 @@ def test_status_shows_each_folder_in_a_line(studio: Configured) -> None:
     assert lines[2] == "model u2netp on the CPU (u2netp.onnx f32)"
     assert [line.split() for line in lines if line.startswith("school")] == [
         ["school", "watching", "12", "13", "min", "4", "1234", "4", "5", "0", "2"]
+    ]
+
+
+def _device_lines(studio: Configured, device: DeviceStatus) -> list[str]:
+    lines = told(studio, status_of(folder("portraits"), device=device)).out.splitlines()
+    return lines[2 : next(n for n, line in enumerate(lines) if line.startswith("configuration"))]
+
+
+def test_a_gpu_is_shown_with_its_memory_and_use(studio: Configured) -> None:
+    figures = GpuFigures(5100, 24564, 89)
+    device = DeviceStatus("gpu", "on GPU 0, RTX 4090 (tf_graph.pb f32)", 0, "RTX 4090", None, figures)
+    assert _device_lines(studio, device) == [
+        "model u2netp on GPU 0, RTX 4090 (tf_graph.pb f32)",
+        "  5100 of 24564 MiB used, 89 % busy",
+    ]
+    quiet = replace(device, gpu=GpuFigures(5100, 24564, None))
+    assert _device_lines(studio, quiet)[1] == "  5100 of 24564 MiB used"
+    lost = replace(device, gpu=GpuFigures(problem="NVML: GPU is lost"))
+    assert _device_lines(studio, lost)[1] == "  NVML: GPU is lost"
+
+
+@pytest.mark.contract("G1")
+def test_a_fall_to_the_cpu_is_shown_with_its_reason(studio: Configured) -> None:
+    assert _device_lines(studio, replace(ON_THE_CPU, fell_back="libcuda.so.1 can't be loaded")) == [
+        "model u2netp on the CPU (u2netp.onnx f32)",
+        "  not on a GPU: libcuda.so.1 can't be loaded",
     ]
 
 

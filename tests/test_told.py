@@ -8,6 +8,7 @@ import pytest
 
 from bshm_watchd.config import ModelSettings
 from bshm_watchd.matting.bundle import Bundle
+from bshm_watchd.matting.devices.choice import Device
 from bshm_watchd.matting.told import computed
 from tests.support.runtimes import portrait_bundle, selfie_bundle, u2netp_bundle
 
@@ -25,4 +26,4 @@ from tests.support.runtimes import portrait_bundle, selfie_bundle, u2netp_bundle
 def test_each_network_is_named_once_with_its_precision(
     bundle: Callable[[], Bundle], precision: str, words: str
 ) -> None:
-    assert computed(bundle(), ModelSettings(precision=precision)) == words
+    assert computed(bundle(), ModelSettings(precision=precision), Device()) == words

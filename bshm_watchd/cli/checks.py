@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from bshm_watchd import config
-from bshm_watchd.cli import chosen
+from bshm_watchd.cli import chosen, gpu_findings
 from bshm_watchd.cli.findings import Finding, note, ok, problem
 from bshm_watchd.config import HotFolderSettings, Settings, output_root
 from bshm_watchd.delivery.background import BackgroundFiles
@@ -26,7 +26,6 @@ from bshm_watchd.intake.file_systems import file_system
 from bshm_watchd.jobs import Place, Plan
 from bshm_watchd.matting.bundle import find_bundle
 from bshm_watchd.matting.decoder import ChildDecoder
-from bshm_watchd.matting.runtimes import make_runtime
 from bshm_watchd.matting.sandbox import Walls, walls
 from bshm_watchd.ops.asking import SOCKET_NAME, ControlError, NotRunning, ask
 from bshm_watchd.output_settings import OutputSettings
@@ -116,7 +115,6 @@ def model(settings: Settings) -> Iterator[Finding]:
     subject = "model"
     try:
         bundle = find_bundle(settings.model.bundle, settings.state_dir)
-        make_runtime(bundle, settings.model)
     except ConfigError as error:
         yield from (problem(subject, message) for message in error.problems)
         return
@@ -128,6 +126,7 @@ def model(settings: Settings) -> Iterator[Finding]:
         yield problem(subject, f"{'; '.join(damages)}; fetch it anew: bshm-watchd model fetch {name}")
     else:
         yield ok(subject, f"{bundle.manifest.name} in {bundle.directory}, its hashes are right")
+    yield from gpu_findings.device(bundle, settings.model)
 
 
 def backgrounds(settings: Settings) -> Iterator[Finding]:

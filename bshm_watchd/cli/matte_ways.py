@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from bshm_watchd.cli.console import complain
 from bshm_watchd.config import BatchSettings, Limits, ModelSettings, Settings, default_state_dir
 from bshm_watchd.errors import WatchdError
 from bshm_watchd.ops.asking import EXIT_TRY_AGAIN, SOCKET_NAME, Busy, ControlError, NotRunning, ask, ask_for_photo
@@ -69,7 +70,7 @@ class Means:
 def open_way(means: Means, *, local: bool, pause: Pause = _pause) -> Iterator[Way]:
     """Through the daemon where one runs; `pause` waits for some seconds while that is too busy.
 
-    Raises `ConfigError`, and `ControlError` of a daemon that can't be asked.
+    Raises `ConfigError`, `InstanceRunning` where the GPU is taken, and `ControlError` of a daemon that can't be asked.
     """
     socket = means.state_dir / SOCKET_NAME
     if not local and _runs(socket):
@@ -78,6 +79,8 @@ def open_way(means: Means, *, local: bool, pause: Pause = _pause) -> Iterator[Wa
     from bshm_watchd.in_process import open_in_process
 
     with open_in_process(means.model, means.batch, means.limits, means.state_dir) as here:
+        if here.fell_back is not None:
+            complain(f"computing on the CPU, not on a GPU: {here.fell_back}")
         yield _Here(here)
 
 

@@ -115,10 +115,10 @@ def _verify(context: typer.Context, name: str | None) -> list[Finding]:
 
 
 def _for_bundle(model: config.ModelSettings, bundle: Bundle) -> config.ModelSettings:
-    """Runtime and precision of the configuration are meant for the bundle in use; others pick their own."""
+    """Runtime, device and precision of the configuration are meant for the bundle in use; others pick their own."""
     if bundle.manifest.name == model.bundle:
         return model
-    return model.model_copy(update={"runtime": "auto", "precision": "auto"})
+    return model.model_copy(update={"runtime": "auto", "device": "auto", "precision": "auto"})
 
 
 def _settings(context: typer.Context) -> tuple[Path, config.ModelSettings]:

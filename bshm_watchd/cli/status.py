@@ -32,13 +32,28 @@ def status(
 def _print(answer: dict[str, Any]) -> None:
     say(f"bshm-watchd {answer['version']} is running: {answer['state']}")
     say(f"process {answer['pid']} since {answer['since']}, {answer['finished']} photos finished")
-    say(f"model {answer['model']} {answer['device']}")
+    _print_device(answer["model"], answer["device"])
     say(f"configuration of {answer['configuration']['loaded']}\n")
     print_table(_COLUMNS, [_row(folder) for folder in answer["folders"]], gap=1)  # fits into 80 columns
     for folder in answer["folders"]:
         if folder["reason"]:
             say(f"\n{folder['name']} is {folder['state'].replace('_', ' ')}: {folder['reason']}")
     _print_refusal(answer["configuration"])
+
+
+def _print_device(model: str, device: dict[str, Any]) -> None:
+    say(f"model {model} {device['computed']}")
+    if device["fell_back"]:
+        say(f"  not on a GPU: {device['fell_back']}")
+    if (gpu := device["gpu"]) is not None:
+        say(f"  {_figures(gpu)}")
+
+
+def _figures(gpu: dict[str, Any]) -> str:
+    if gpu["problem"]:
+        return str(gpu["problem"])
+    busy = "" if gpu["utilisation_percent"] is None else f", {gpu['utilisation_percent']} % busy"
+    return f"{gpu['memory_used_mib']} of {gpu['memory_total_mib']} MiB used{busy}"
 
 
 def _print_refusal(configuration: dict[str, Any]) -> None:

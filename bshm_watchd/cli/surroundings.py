@@ -12,15 +12,15 @@ from pathlib import Path
 from typing import Any
 
 from bshm_watchd import __version__
-from bshm_watchd.cli import checks
+from bshm_watchd.cli import checks, gpu_findings
 from bshm_watchd.cli.findings import Finding, note, ok, problem
 from bshm_watchd.config import Settings, default_state_dir
 from bshm_watchd.errors import ConfigError
 from bshm_watchd.intake.file_systems import file_system
 from bshm_watchd.matting.bundle import find_bundle
-from bshm_watchd.matting.runtimes import make_runtime
+from bshm_watchd.matting.devices.evidence import Evidence
+from bshm_watchd.matting.devices.looking import look
 from bshm_watchd.matting.sandbox import walls
-from bshm_watchd.matting.told import computed
 
 _DISTRIBUTION = "bshm-watchd"
 # What decides how fast a network runs on a CPU, in the kernel's spelling.
@@ -36,7 +36,8 @@ def everything(settings: Settings | None) -> Iterator[Finding]:
     yield ok("system", f"Linux {platform.release()}, {platform.machine()}")
     yield from dependencies(importlib.metadata.requires(_DISTRIBUTION) or [], _installed)
     yield cpu(Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace"))
-    yield gpu(sorted(str(path) for path in Path("/dev").glob("nvidia[0-9]*")))
+    found = look(wanted=False)
+    yield from gpu_findings.gpus(found)
     yield from _openvino()
     yield checks.decoding(walls())
     yield inotify_limits(_read_number("max_user_watches"), _read_number("max_user_instances"))
@@ -44,7 +45,7 @@ def everything(settings: Settings | None) -> Iterator[Finding]:
         yield note("configuration", "none that can be used; make one with: bshm-watchd init DIR")
         yield _place("state_dir", default_state_dir())
         return
-    yield from _model(settings)
+    yield from _model(settings, found)
     yield from checks.state_dir(settings)
     for folder in settings.hot_folders:
         yield _place(f"hot folder {folder.name}", folder.path)
@@ -73,12 +74,6 @@ def cpu(cpuinfo: str) -> Finding:
     return ok("cpu", f"{model[1] if model else 'unknown'}, {cores} cores for us; {', '.join(features)}")
 
 
-def gpu(devices: list[str]) -> Finding:
-    if not devices:
-        return ok("gpu", "looked for /dev/nvidia0 and the like, found none: photos are computed on the CPU")
-    return note("gpu", f"{', '.join(devices)} found, and not used: this version computes on the CPU")
-
-
 def inotify_limits(watches: int | None, instances: int | None) -> Finding:
     """A directory below drop/ takes a watch; where they run out, scanning alone finds the photos there."""
     told = f"{watches} watches, {instances} instances a user"
@@ -101,7 +96,7 @@ def _openvino() -> Iterator[Finding]:
         yield problem("openvino", f"can't be used: {error}")
 
 
-def _model(settings: Settings) -> Iterator[Finding]:
+def _model(settings: Settings, found: Evidence) -> Iterator[Finding]:
     yield from checks.model(settings)
     try:
         bundle = find_bundle(settings.model.bundle, settings.state_dir)
@@ -109,12 +104,7 @@ def _model(settings: Settings) -> Iterator[Finding]:
         return  # said above
     for file in bundle.manifest.model_files:
         yield ok("model file", f"{file.path}, sha256 {file.sha256}")
-    try:
-        make_runtime(bundle, settings.model)  # not started: only whether there is one
-    except ConfigError as error:
-        yield from (problem("runtime", message) for message in error.problems)
-    else:
-        yield ok("runtime", f"{bundle.manifest.name} {computed(bundle, settings.model)}")
+    yield from gpu_findings.unused(found, bundle, settings.model)
 
 
 def _place(subject: str, path: Path) -> Finding:

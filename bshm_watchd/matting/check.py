@@ -5,15 +5,16 @@ from __future__ import annotations
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bshm_watchd.errors import ConfigError, WatchdError
+from bshm_watchd.errors import ConfigError, InstanceRunning, WatchdError
 from bshm_watchd.matting.batcher import Batcher
 from bshm_watchd.matting.decoding import Refused, decode_picture
+from bshm_watchd.matting.devices.opening import opened_device
 from bshm_watchd.matting.photo import Photo
-from bshm_watchd.matting.runtimes import make_runtime
+from bshm_watchd.matting.runtimes import Precision, make_runtime, precision_of
 
 if TYPE_CHECKING:
     from bshm_watchd.config import ModelSettings
@@ -37,24 +38,30 @@ class Finding:
 
 
 def check_bundle(bundle: Bundle, settings: ModelSettings) -> list[Finding]:
-    """Everything there is to check, in order; stops where going on makes no sense. Raises nothing of its own."""
+    """Everything there is to check, in order; stops where going on makes no sense.
+
+    Raises `InstanceRunning` where the GPU is taken, which says nothing of the bundle; nothing else of its own.
+    """
     name = bundle.manifest.name
     if damages := bundle.damages():
         return [Finding(name, "files", False, damage) for damage in damages]
     files = Finding(name, "files", True, f"every sha256 is right (files: {len(bundle.manifest.files)})")
     with ExitStack() as stack:
         try:
-            batcher = stack.enter_context(Batcher(make_runtime(bundle, settings), bundle, 1, 0))
+            device = stack.enter_context(opened_device(bundle, settings))
+            settled = device.settled(settings)
+            precision = precision_of(bundle, settled)
+            batcher = stack.enter_context(Batcher(make_runtime(bundle, settled), bundle, 1, 0))
+        except InstanceRunning:
+            raise
         except WatchdError as error:
             return [files, Finding(name, "loads", False, str(error))]
-        precision: Literal["f32", "bf16"] = "bf16" if settings.precision == "bf16" else "f32"
-        loads = Finding(name, "loads", True, "loaded and warmed up")
+        fell_back = f", not on a GPU: {device.fell_back}" if device.fell_back is not None else ""
+        loads = Finding(name, "loads", True, f"loaded and warmed up {device}{fell_back}")
         return [files, loads, *(_check_golden(bundle, golden, batcher, precision) for golden in bundle.manifest.golden)]
 
 
-def _check_golden(
-    bundle: Bundle, golden: GoldenPicture, batcher: Batcher, precision: Literal["f32", "bf16"]
-) -> Finding:
+def _check_golden(bundle: Bundle, golden: GoldenPicture, batcher: Batcher, precision: Precision) -> Finding:
     expected = read_picture(bundle.path(golden.matte)).pixels[:, :, 0]
     actual = batcher.matte(read_picture(bundle.path(golden.picture)))
     bound = golden.mean_difference.get(precision)

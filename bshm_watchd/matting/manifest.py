@@ -239,7 +239,7 @@ class GoldenPicture(_Part):
 
     picture: str
     matte: str
-    mean_difference: dict[Literal["f32", "bf16", "fp16"], _Mean]
+    mean_difference: dict[Literal["f32", "bf16", "fp16", "int8"], _Mean]
 
 
 class Manifest(_Part):
@@ -272,6 +272,12 @@ class Manifest(_Part):
     def model_files(self) -> tuple[ListedFile, ...]:
         """The files of the networks; none where there is no network."""
         return tuple(file for file in self.files if file.path in _files_of(self.model))
+
+    @property
+    def networks(self) -> tuple[ListedFile, ...]:
+        """Those of the model's files that it is known by: not those that were made of another one."""
+        bound_anew = self.model.batch.file if isinstance(self.model, BshmModel) and self.model.batch else None
+        return tuple(file for file in self.model_files if file.path != bound_anew)
 
     def of_part(self, part: FusedPart) -> Manifest:
         """One part of a fused model as a manifest of its own: its file, its size, and nothing done to its alpha."""

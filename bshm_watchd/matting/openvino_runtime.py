@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bshm_watchd.errors import ConfigError, RuntimeBroken
+from bshm_watchd.errors import RuntimeBroken
+from bshm_watchd.matting.openvino_compiled import Precision, compiled
 from bshm_watchd.matting.pool import Pool
 from bshm_watchd.matting.runtime import streams_for
 from bshm_watchd.matting.tensors import alpha_of, normalised
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
     from bshm_watchd.matting.manifest import OnnxModel
     from bshm_watchd.matting.photo import Alpha, Pixels
 
-Precision = Literal["auto", "f32", "bf16"]
-
 
 class OpenVinoRuntime:
     """Batching gains nothing on a CPU, streams do: `max_batch` is 1, larger batches are worked off one by one."""
@@ -27,7 +26,7 @@ class OpenVinoRuntime:
     def __init__(self, bundle: Bundle, model: OnnxModel, precision: Precision, cores: int | None = None) -> None:
         self._bundle = bundle
         self._model = model
-        self._precision: Literal["f32", "bf16"] = "f32" if precision == "auto" else precision
+        self._precision = precision
         self._cores = cores or len(os.sched_getaffinity(0))
         self._requests: Pool[Any] = Pool()
 
@@ -44,7 +43,8 @@ class OpenVinoRuntime:
 
     def start(self) -> None:
         self._bundle.refuse_damage()
-        model = self._compiled()
+        path = self._bundle.path(self._model.file)
+        model = compiled(path, self._precision, self.streams, self._cores)
         height, width = self._bundle.working_size(1, 1)
         for _ in range(self.streams):
             self._requests.add(model.create_infer_request())
@@ -65,24 +65,3 @@ class OpenVinoRuntime:
             except RuntimeError as error:
                 raise RuntimeBroken(f"OpenVINO cannot run {self._model.file}: {error}") from error
             return alpha_of(answer[self._model.output.tensor][0, 0], self._model.output.range)
-
-    def _compiled(self) -> Any:
-        """The model, compiled for exactly the wanted precision: left alone, OpenVINO picks bf16 without a word."""
-        from bshm_watchd.matting.quiet_openvino import openvino
-
-        core = openvino().Core()
-        if self._precision == "bf16" and "BF16" not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
-            raise ConfigError(["model.precision: this CPU cannot compute in bf16; set it to f32 or auto"])
-        path = self._bundle.path(self._model.file)
-        try:
-            return core.compile_model(str(path), "CPU", self._properties())
-        except RuntimeError as error:
-            raise ConfigError([f"{path}: OpenVINO cannot load it: {error}"]) from error
-
-    def _properties(self) -> dict[str, str]:
-        return {
-            "INFERENCE_PRECISION_HINT": self._precision,
-            "PERFORMANCE_HINT": "THROUGHPUT",
-            "NUM_STREAMS": str(self.streams),
-            "INFERENCE_NUM_THREADS": str(self._cores),
-        }

@@ -1,10 +1,10 @@
-"""Which runtime runs which format of bundle: one row each."""
+"""Which runtime runs which format of bundle, on what, and how exactly: one row each."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from bshm_watchd.errors import ConfigError
 from bshm_watchd.matting.manifest import ArithmeticModel, BshmModel, FusedModel, OnnxModel, TfliteModel
@@ -14,88 +14,155 @@ if TYPE_CHECKING:
     from bshm_watchd.matting.bundle import Bundle
     from bshm_watchd.matting.runtime import Runtime
 
+Precision = Literal["f32", "bf16", "fp16", "int8"]
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a runtime is made for: `max_batch` pictures at once at most, at `precision`."""
+
+    settings: ModelSettings
+    precision: Precision
+    max_batch: int
+
+    @property
+    def on_gpu(self) -> bool:
+        return self.settings.device == "gpu"
+
 
 @dataclass(frozen=True, slots=True)
 class _Row:
-    """Which runtime (as `model.runtime` names it) runs which format of bundle, and whether it can compute in bf16."""
+    """Which runtime (as `model.runtime` names it) runs which format of bundle.
+
+    `cpu`, `gpu`: the precisions that it knows there, first the one that `auto` means; none where it can't compute.
+    """
 
     format: str
     runtime: str
-    bf16: bool
-    make: Callable[[Bundle, ModelSettings], Runtime]
+    cpu: tuple[Precision, ...]
+    gpu: tuple[Precision, ...]
+    make: Callable[[Bundle, Wanted], Runtime]
+
+    def precisions(self, settings: ModelSettings) -> tuple[Precision, ...]:
+        return self.gpu if settings.device == "gpu" else self.cpu
 
 
-def make_runtime(bundle: Bundle, settings: ModelSettings) -> Runtime:
-    """The first row that fits, not yet started. Raises `ConfigError` when none does."""
+def make_runtime(bundle: Bundle, settings: ModelSettings, max_batch: int = 1) -> Runtime:
+    """The first row that fits, not yet started; `max_batch`: how many pictures it may get at once.
+
+    `settings.device` is settled: `auto` means the CPU here. Raises `ConfigError` when no row fits.
+    """
     row = _row_for(bundle, settings)
-    if settings.precision == "bf16" and not _can_bf16(bundle, row):
-        name = bundle.manifest.name
-        raise ConfigError([f"model.precision: the bundle {name} computes in f32 only; set it to f32 or auto"])
-    return row.make(bundle, settings)
+    return row.make(bundle, Wanted(settings, precision_of(bundle, settings), max_batch))
 
 
-def _row_for(bundle: Bundle, settings: ModelSettings) -> _Row:
-    model_format = bundle.manifest.model.format
-    for row in _ROWS:
-        if row.format == model_format and settings.runtime in ("auto", row.runtime):
-            return row
+def can_use_gpu(bundle: Bundle, settings: ModelSettings) -> bool:
+    """Whether any runtime that fits the bundle and the settings computes on a GPU."""
+    return any(row.gpu for row in _fitting(bundle, settings))
+
+
+def precision_of(bundle: Bundle, settings: ModelSettings) -> Precision:
+    """What the bundle is computed with. Raises `ConfigError` where its runtime does not know the wanted one.
+
+    A fused bundle is computed with it where one of its parts can; the others stay at f32.
+    """
+    row = _row_for(bundle, settings)
+    parts = [_row_for(part, settings).precisions(settings) for part in bundle.parts]
+    known = tuple(dict.fromkeys(precision for found in [row.precisions(settings), *parts] for precision in found))
+    if settings.precision == "auto":
+        return known[0]
+    if settings.precision in known:
+        return settings.precision
+    words = f"{known[0]} only" if len(known) == 1 else " or ".join(known)
+    where = "a GPU" if settings.device == "gpu" else "a CPU"
     raise ConfigError(
         [
-            f"model.runtime: {settings.runtime} cannot run the bundle {bundle.manifest.name} "
-            f"(format {model_format}); use auto, or another bundle"
+            f"model.precision: the bundle {bundle.manifest.name} computes in {words} on {where}; "
+            f"set it to {known[0]} or auto"
         ]
     )
 
 
-def _can_bf16(bundle: Bundle, row: _Row) -> bool:
-    """A fused bundle can where one of its parts can; the others stay at f32."""
-    formats = {part.manifest.model.format for part in bundle.parts}
-    return row.bf16 or any(part.bf16 for part in _ROWS if part.format in formats)
+def part_precision(part: Bundle, settings: ModelSettings) -> Precision:
+    """Of one part of a fused bundle, or of the bundle itself: f32 where its runtime does not know the wanted one."""
+    known = _row_for(part, settings).precisions(settings)
+    return settings.precision if settings.precision in known else known[0]
 
 
-def _openvino(bundle: Bundle, settings: ModelSettings) -> Runtime:
+def _row_for(bundle: Bundle, settings: ModelSettings) -> _Row:
+    for row in _fitting(bundle, settings):
+        if row.gpu or settings.device != "gpu":  # what was decided for a GPU is never computed elsewhere
+            return row
+    where = " on a GPU" if settings.device == "gpu" else ""
+    raise ConfigError(
+        [
+            f"model.runtime: {settings.runtime} cannot run the bundle {bundle.manifest.name} "
+            f"(format {bundle.manifest.model.format}){where}; use auto, or another bundle"
+        ]
+    )
+
+
+def _fitting(bundle: Bundle, settings: ModelSettings) -> list[_Row]:
+    return [row for row in _of_format(bundle) if settings.runtime in ("auto", row.runtime)]
+
+
+def _of_format(bundle: Bundle) -> list[_Row]:
+    """All that could run the bundle. TensorFlow does not read ONNX files."""
+    model = bundle.manifest.model
+    rows = [row for row in _ROWS if row.format == model.format]
+    if isinstance(model, BshmModel) and model.kind == "onnx":
+        return [row for row in rows if row.runtime != "tensorflow"]
+    return rows
+
+
+def _openvino(bundle: Bundle, wanted: Wanted) -> Runtime:
     from bshm_watchd.matting.openvino_runtime import OpenVinoRuntime
 
     assert isinstance(bundle.manifest.model, OnnxModel)
-    return OpenVinoRuntime(bundle, bundle.manifest.model, "bf16" if settings.precision == "bf16" else "f32")
+    assert wanted.precision != "fp16"
+    return OpenVinoRuntime(bundle, bundle.manifest.model, wanted.precision)
 
 
-def _bshm_on_tensorflow(bundle: Bundle, settings: ModelSettings) -> Runtime:
+def _bshm_on_tensorflow(bundle: Bundle, wanted: Wanted) -> Runtime:
     from bshm_watchd.matting.bshm.compute import Place, threads_beside_decoding
     from bshm_watchd.matting.bshm.tensorflow_runtime import TensorFlowRuntime
 
     assert isinstance(bundle.manifest.model, BshmModel)
-    precision = "f32" if settings.precision == "auto" else settings.precision
-    return TensorFlowRuntime(bundle, bundle.manifest.model, Place(False, threads_beside_decoding(), precision))
+    assert wanted.precision != "int8"
+    limit = wanted.settings.memory_limit_mib
+    place = Place(wanted.on_gpu, threads_beside_decoding(), wanted.precision, limit)
+    return TensorFlowRuntime(bundle, bundle.manifest.model, place, wanted.max_batch)
 
 
-def _bshm_on_openvino(bundle: Bundle, settings: ModelSettings) -> Runtime:
+def _bshm_on_openvino(bundle: Bundle, wanted: Wanted) -> Runtime:
     from bshm_watchd.matting.bshm.openvino_runtime import OpenVinoPictureRuntime
 
     assert isinstance(bundle.manifest.model, BshmModel)
-    return OpenVinoPictureRuntime(bundle, bundle.manifest.model, "bf16" if settings.precision == "bf16" else "f32")
+    assert wanted.precision != "fp16"
+    return OpenVinoPictureRuntime(bundle, bundle.manifest.model, wanted.precision)
 
 
-def _litert(bundle: Bundle, settings: ModelSettings) -> Runtime:
+def _litert(bundle: Bundle, wanted: Wanted) -> Runtime:
     from bshm_watchd.matting.litert_runtime import LiteRtRuntime
 
     assert isinstance(bundle.manifest.model, TfliteModel)
     return LiteRtRuntime(bundle, bundle.manifest.model)
 
 
-def _fused(bundle: Bundle, settings: ModelSettings) -> Runtime:
+def _fused(bundle: Bundle, wanted: Wanted) -> Runtime:
     from bshm_watchd.matting.fused_runtime import FusedRuntime, Part
 
     assert isinstance(bundle.manifest.model, FusedModel)
-    model = bundle.manifest.model
-    parts = [
-        Part(_row_for(part, settings).make(part, settings), *part.working_size(1, 1), mirrored=said.mirrored)
-        for part, said in zip(bundle.parts, model.parts, strict=True)
-    ]
+    model, settings = bundle.manifest.model, wanted.settings
+    parts = []
+    for part, said in zip(bundle.parts, model.parts, strict=True):
+        its_own = Wanted(settings, part_precision(part, settings), wanted.max_batch)
+        runtime = _row_for(part, settings).make(part, its_own)
+        parts.append(Part(runtime, *part.working_size(1, 1), mirrored=said.mirrored))
     return FusedRuntime(parts, model.fusion)
 
 
-def _arithmetic(bundle: Bundle, settings: ModelSettings) -> Runtime:
+def _arithmetic(bundle: Bundle, wanted: Wanted) -> Runtime:
     from bshm_watchd.matting.arithmetic import ArithmeticRuntime
 
     assert isinstance(bundle.manifest.model, ArithmeticModel)
@@ -103,10 +170,10 @@ def _arithmetic(bundle: Bundle, settings: ModelSettings) -> Runtime:
 
 
 _ROWS = (
-    _Row("onnx", "openvino", True, _openvino),
-    _Row("bshm", "openvino", True, _bshm_on_openvino),
-    _Row("bshm", "tensorflow", True, _bshm_on_tensorflow),
-    _Row("tflite", "litert", False, _litert),
-    _Row("fused", "fused", False, _fused),
-    _Row("arithmetic", "arithmetic", True, _arithmetic),
+    _Row("onnx", "openvino", ("f32", "bf16"), (), _openvino),
+    _Row("bshm", "openvino", ("f32", "bf16"), (), _bshm_on_openvino),
+    _Row("bshm", "tensorflow", ("f32", "bf16"), ("fp16", "f32"), _bshm_on_tensorflow),
+    _Row("tflite", "litert", ("f32",), (), _litert),
+    _Row("fused", "fused", ("f32",), (), _fused),
+    _Row("arithmetic", "arithmetic", ("f32", "bf16"), (), _arithmetic),
 )

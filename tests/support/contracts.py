@@ -51,6 +51,8 @@ CONTRACTS: dict[str, str] = {
     "O5": "every move of a job is one log line with its id",
     "O6": "status tells idle, busy, held, unreachable and degraded apart",
     "O7": "exit codes say what happened",
+    "G1": "the device never changes silently: a GPU that is wanted and missing is no start, a fall to the CPU is told",
+    "G2": "a GPU has one resident model; a second one is refused and told whose it is, and never falls to the CPU",
     "S1": "pictures are decoded where they can reach nothing: a crash, hang or bomb costs that photo one attempt",
     "S2": "a configuration is read safely: no object is made, no key stands twice or unknown",
     "S3": "nobody reaches the daemon but through its socket, and a hostile client costs it nothing",

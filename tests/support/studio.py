@@ -35,12 +35,14 @@ from bshm_watchd.pipeline import Pipeline, Render
 from bshm_watchd.reconfigure import read_anew
 from bshm_watchd.reloads import Reloading
 from bshm_watchd.schedule import Schedule
+from bshm_watchd.status import DeviceStatus
 from tests.support.clock import FakeClock
 from tests.support.decoders import InProcessDecoder
 from tests.support.rendering import render
 from tests.support.workers import InlineHand, InlineWorkers, Workers
 
 _serial = itertools.count()
+_ON_THE_CPU = DeviceStatus("cpu", "on the CPU (no network)")
 _ONCE = Once(300)
 _ONCE = Once(300)
 
@@ -116,6 +118,7 @@ class Life:
     calls: type[FolderCalls] = FolderCalls
     once: Once | None = _ONCE
     state: str = "state"  # the state directory's name: another one makes it another daemon
+    device: DeviceStatus = _ON_THE_CPU
     living: bool = False  # else its process counts as gone for every other one, also while it lasts
 
 
@@ -202,7 +205,7 @@ class Running:
         )  # fmt: skip
         self.workers = life.workers(pipeline.run, self.inbox.put)
         schedule = Schedule(states, self.workers, settings.limits, cost_bytes, clock)
-        answers = Answers("arithmetic", "cpu", clock.wall())
+        answers = Answers("arithmetic", lambda: life.device, clock.wall())
         reloading = Reloading(self._read_anew, self._folder)
         seams = Seams(self.us.incarnation, self.inbox, clock, self.journal, answers.answer, reloading)
         self.daemon = Daemon(states, schedule, seams, settings, 4, life.once)

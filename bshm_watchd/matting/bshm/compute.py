@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from bshm_watchd.errors import ConfigError
 from bshm_watchd.matting.bshm.graph import read_graph
-from bshm_watchd.matting.bshm.quiet_tensorflow import tensorflow
+from bshm_watchd.matting.quiet_tensorflow import tensorflow
 
 if TYPE_CHECKING:
     import numpy as np
@@ -79,6 +79,7 @@ class Computation:
 
     def __init__(self, model: BshmModel, directory: Path) -> None:
         batch = model.batch
+        self.computed_on = ""  # TensorFlow's name of the device of the last answer
         self.one_by_one = batch is None
         path = directory / (batch.file if batch else model.file)
         ends = (batch.input, batch.output) if batch else (model.input.tensor, model.output.tensor)
@@ -95,10 +96,10 @@ class Computation:
 
         One picture only where `one_by_one`. Raises TensorFlow's own errors.
         """
+        alphas, finites = self._alphas(pictures[0] if self.one_by_one else pictures)
+        self.computed_on = str(alphas.device)
         if self.one_by_one:
-            alpha, finite = self._alphas(pictures[0])
-            return alpha.numpy()[None], [bool(finite)]
-        alphas, finites = self._alphas(pictures)
+            return alphas.numpy()[None], [bool(finites)]
         return alphas.numpy(), [bool(finite) for finite in finites.numpy()]
 
 

@@ -15,10 +15,10 @@ import numpy as np
 from bshm_watchd.errors import ConfigError
 from bshm_watchd.matting.bshm.compute import picture_function
 from bshm_watchd.matting.bshm.graph import operation_name
-from bshm_watchd.matting.bshm.quiet_tensorflow import tensorflow
 from bshm_watchd.matting.bshm.reading import fed, plane
 from bshm_watchd.matting.bshm.rebind import ALPHAS, BATCH, rebound, ways
 from bshm_watchd.matting.manifest import PictureInput, PictureOutput
+from bshm_watchd.matting.quiet_tensorflow import tensorflow
 
 if TYPE_CHECKING:
     import numpy.typing as npt

@@ -28,7 +28,7 @@ def read_graph(path: Path) -> Graph:
 def parsed(content: bytes, path: Path) -> Graph:
     from google.protobuf.message import DecodeError
 
-    from bshm_watchd.matting.bshm.quiet_tensorflow import tensorflow
+    from bshm_watchd.matting.quiet_tensorflow import tensorflow
 
     graph = tensorflow().compat.v1.GraphDef()
     try:

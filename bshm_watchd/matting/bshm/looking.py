@@ -103,7 +103,7 @@ def _graph(
 
 def _clear(single: examine.Network, path: Path) -> examine.Network:
     """Whatever TensorFlow says when it can't run the graph, as one error that names the file."""
-    from bshm_watchd.matting.bshm.quiet_tensorflow import tensorflow
+    from bshm_watchd.matting.quiet_tensorflow import tensorflow
 
     def run(values: examine.Values) -> examine.Values:
         try:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bshm_watchd.matting.bshm.graph import operation_name, tensor_name
-from bshm_watchd.matting.bshm.quiet_tensorflow import tensorflow
+from bshm_watchd.matting.quiet_tensorflow import tensorflow
 
 if TYPE_CHECKING:
     from bshm_watchd.matting.bshm.graph import Graph

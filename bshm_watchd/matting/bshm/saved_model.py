@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from bshm_watchd.errors import ConfigError
 from bshm_watchd.matting.bshm.graph import refuse_operations
 from bshm_watchd.matting.bshm.operations import SAVED_MODEL
-from bshm_watchd.matting.bshm.quiet_tensorflow import tensorflow
+from bshm_watchd.matting.quiet_tensorflow import tensorflow
 
 if TYPE_CHECKING:
     from bshm_watchd.matting.bshm.graph import Graph

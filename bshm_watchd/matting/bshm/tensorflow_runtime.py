@@ -10,7 +10,7 @@ import numpy as np
 from bshm_watchd import logs
 from bshm_watchd.errors import ConfigError, RuntimeBroken
 from bshm_watchd.matting.bshm.compute import Computation, Place, set_up
-from bshm_watchd.matting.bshm.quiet_tensorflow import tensorflow
+from bshm_watchd.matting.quiet_tensorflow import tensorflow
 from bshm_watchd.matting.runtime import MattingFailed, OutOfMemory
 
 if TYPE_CHECKING:
@@ -66,6 +66,9 @@ class TensorFlowRuntime:
         self._computation = Computation(self._model, self._bundle.directory)
         for size in self._bundle.manifest.working_size.every:
             self._warm[size] = self._warmed_up(size)
+        if self._place.gpu and "GPU" not in self._computation.computed_on:
+            where = self._computation.computed_on
+            raise RuntimeBroken(f"TensorFlow computed {self._model.file} on {where}, not on the GPU that was chosen")
 
     def _warmed_up(self, size: Size) -> int:
         """The largest batch of this size that the device has memory for, all smaller ones being warm then."""
