@@ -24,7 +24,7 @@ class ModelSettings(FrozenSettings):
     bundle: str = "portrait"
     runtime: Literal["auto", "openvino", "litert"] = "auto"
     device: Literal["auto", "cpu"] = "auto"
-    precision: Literal["auto", "f32", "bf16"] = "auto"
+    precision: Literal["auto", "f32", "bf16", "int8"] = "auto"
 
 
 class BatchSettings(FrozenSettings):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from bshm_watchd.errors import ConfigError, RuntimeBroken
+from bshm_watchd.matting.int8 import int8_path
 from bshm_watchd.matting.pool import Pool
 from bshm_watchd.matting.runtime import streams_for
 from bshm_watchd.matting.tensors import alpha_of, normalised
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from bshm_watchd.matting.manifest import OnnxModel
     from bshm_watchd.matting.photo import Alpha, Pixels
 
-Precision = Literal["auto", "f32", "bf16"]
+Precision = Literal["auto", "f32", "bf16", "int8"]
 
 
 class OpenVinoRuntime:
@@ -27,7 +28,7 @@ class OpenVinoRuntime:
     def __init__(self, bundle: Bundle, model: OnnxModel, precision: Precision, cores: int | None = None) -> None:
         self._bundle = bundle
         self._model = model
-        self._precision: Literal["f32", "bf16"] = "f32" if precision == "auto" else precision
+        self._precision: Literal["f32", "bf16", "int8"] = "f32" if precision == "auto" else precision
         self._cores = cores or len(os.sched_getaffinity(0))
         self._requests: Pool[Any] = Pool()
 
@@ -67,13 +68,16 @@ class OpenVinoRuntime:
             return alpha_of(answer[self._model.output.tensor][0, 0], self._model.output.range)
 
     def _compiled(self) -> Any:
-        """The model, compiled for exactly the wanted precision: left alone, OpenVINO picks bf16 without a word."""
+        """The model, compiled for exactly the wanted precision: left alone, OpenVINO picks bf16 without a word.
+
+        What is not INT8 in an INT8 network is computed in f32.
+        """
         from bshm_watchd.matting.quiet_openvino import openvino
 
         core = openvino().Core()
         if self._precision == "bf16" and "BF16" not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
             raise ConfigError(["model.precision: this CPU cannot compute in bf16; set it to f32 or auto"])
-        path = self._bundle.path(self._model.file)
+        path = int8_path(self._bundle) if self._precision == "int8" else self._bundle.path(self._model.file)
         try:
             return core.compile_model(str(path), "CPU", self._properties())
         except RuntimeError as error:
@@ -81,7 +85,7 @@ class OpenVinoRuntime:
 
     def _properties(self) -> dict[str, str]:
         return {
-            "INFERENCE_PRECISION_HINT": self._precision,
+            "INFERENCE_PRECISION_HINT": "bf16" if self._precision == "bf16" else "f32",
             "PERFORMANCE_HINT": "THROUGHPUT",
             "NUM_STREAMS": str(self.streams),
             "INFERENCE_NUM_THREADS": str(self._cores),

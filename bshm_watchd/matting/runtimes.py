@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bshm_watchd.errors import ConfigError
+from bshm_watchd.matting.int8 import refuse_without_int8
 from bshm_watchd.matting.manifest import ArithmeticModel, FusedModel, OnnxModel, TfliteModel
 
 if TYPE_CHECKING:
@@ -31,6 +32,8 @@ def make_runtime(bundle: Bundle, settings: ModelSettings) -> Runtime:
     if settings.precision == "bf16" and not _can_bf16(bundle, row):
         name = bundle.manifest.name
         raise ConfigError([f"model.precision: the bundle {name} computes in f32 only; set it to f32 or auto"])
+    if settings.precision == "int8":
+        refuse_without_int8(bundle)
     return row.make(bundle, settings)
 
 

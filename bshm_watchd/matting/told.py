@@ -23,5 +23,5 @@ def computed(bundle: Bundle, settings: ModelSettings) -> str:
 
 def _precision(part: Bundle, settings: ModelSettings) -> str:
     """Only ONNX models know more than one."""
-    in_bf16 = settings.precision == "bf16" and isinstance(part.manifest.model, OnnxModel)
-    return "bf16" if in_bf16 else "f32"
+    other = settings.precision in ("bf16", "int8") and isinstance(part.manifest.model, OnnxModel)
+    return settings.precision if other else "f32"
