@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import shutil
 import stat
 from pathlib import Path
 
@@ -11,27 +10,14 @@ import pytest
 
 from bshm_watchd.config import ModelSettings
 from bshm_watchd.errors import ConfigError
-from bshm_watchd.matting.bundle import Bundle, sha256_of
-from bshm_watchd.matting.int8 import Int8, Int8Network, int8_damages, int8_path, read_int8
+from bshm_watchd.matting.bundle import Bundle
+from bshm_watchd.matting.int8 import int8_damages, int8_path, read_int8
 from bshm_watchd.matting.int8_install import install, refuse_unwritable
-from bshm_watchd.matting.manifest import ListedFile
 from bshm_watchd.matting.runtimes import make_runtime
 from tests.support.disks import Died, DyingDisk, ErringDisk
-from tests.support.small_network import small_bundle
+from tests.support.small_network import made, small_bundle
 
 INT8 = ModelSettings(precision="int8")
-
-
-def made(bundle: Bundle, directory: Path, mark: str) -> Int8:
-    """A record, and its files in `directory`: the bundle's own network under names with `mark`."""
-    (directory / "int8").mkdir(parents=True)
-    for suffix in (".xml", ".bin"):
-        shutil.copyfile(bundle.path("net").with_suffix(suffix), directory / f"int8/net-{mark}{suffix}")
-    paths = sorted((directory / "int8").iterdir())
-    files = [ListedFile(path=f"int8/{path.name}", sha256=sha256_of(path)) for path in paths]
-    (own,) = bundle.manifest.model_files
-    network = Int8Network(made_from=own, file=f"int8/net-{mark}.xml")
-    return Int8(networks=(network,), files=tuple(files), judgement=None, way="none", made="today", versions={})
 
 
 def names(bundle: Bundle) -> set[str]:

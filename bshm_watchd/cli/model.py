@@ -135,6 +135,7 @@ def _settings(context: typer.Context) -> tuple[Path, config.ModelSettings]:
 
 def _bundles(state_dir: Path, used: str) -> list[dict[str, Any]]:
     from bshm_watchd.matting.bundle import catalogue, installed_bundles
+    from bshm_watchd.matting.int8 import worth
 
     here = {bundle.directory.name: bundle for bundle in installed_bundles(state_dir)}
     known = {**catalogue(), **here}
@@ -146,23 +147,11 @@ def _bundles(state_dir: Path, used: str) -> list[dict[str, Any]]:
             "licence": bundle.manifest.licence,
             "source": bundle.manifest.source,
             "place": str(bundle.directory) if name in here else None,
-            "int8": _int8(bundle) if name in here else "",
+            "int8": worth(bundle) if name in here else "",
             "used": name == used,
         }
         for name, bundle in sorted(known.items())
     ]
-
-
-def _int8(bundle: Bundle) -> str:
-    """What its INT8 networks are worth; empty where it has none."""
-    from bshm_watchd.errors import ConfigError
-    from bshm_watchd.matting.int8 import read_int8
-
-    try:
-        record = read_int8(bundle)
-    except ConfigError as error:
-        return str(error)
-    return record.told() if record else ""
 
 
 def _cell(value: object) -> str:

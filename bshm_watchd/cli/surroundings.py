@@ -18,6 +18,7 @@ from bshm_watchd.config import Settings, default_state_dir
 from bshm_watchd.errors import ConfigError
 from bshm_watchd.intake.file_systems import file_system
 from bshm_watchd.matting.bundle import find_bundle
+from bshm_watchd.matting.int8 import worth
 from bshm_watchd.matting.runtimes import make_runtime
 from bshm_watchd.matting.sandbox import walls
 from bshm_watchd.matting.told import computed
@@ -115,6 +116,8 @@ def _model(settings: Settings) -> Iterator[Finding]:
         yield from (problem("runtime", message) for message in error.problems)
     else:
         yield ok("runtime", f"{bundle.manifest.name} {computed(bundle, settings.model)}")
+    if told := worth(bundle):
+        yield ok("int8", told)
 
 
 def _place(subject: str, path: Path) -> Finding:

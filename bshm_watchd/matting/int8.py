@@ -101,6 +101,21 @@ def refuse_without_int8(bundle: Bundle) -> None:
         _network_of(part)
 
 
+def refuse_damaged_int8(bundle: Bundle) -> None:
+    """Raises `ConfigError` as `refuse_without_int8`, and where a file is missing or changed."""
+    for part in _required(bundle):
+        int8_path(part)
+
+
+def worth(bundle: Bundle) -> str:
+    """What its INT8 networks are worth, in words for people, or why they are worth nothing; empty where it has none."""
+    try:
+        record = read_int8(bundle)
+    except ConfigError as error:
+        return str(error)
+    return record.told() if record else ""
+
+
 def int8_path(bundle: Bundle) -> Path:
     """What OpenVINO reads instead of the only network of this bundle, or part of one. Raises `ConfigError`."""
     network = _network_of(bundle)

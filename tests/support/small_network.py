@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,8 @@ import yaml
 
 from bshm_watchd.matting.bundle import Bundle, read_bundle, sha256_of
 from bshm_watchd.matting.check import read_picture
+from bshm_watchd.matting.int8 import Int8, Int8Network, Judgement
+from bshm_watchd.matting.manifest import ListedFile
 from bshm_watchd.matting.photo import Photo
 from bshm_watchd.matting.quiet_openvino import openvino
 from tests.support.composed import compose, save
@@ -28,6 +31,25 @@ def small_bundle(directory: Path, name: str = "small", seed: int = 0) -> Bundle:
     files = [{"path": path.name, "sha256": sha256_of(path)} for path in sorted(place.iterdir())]
     (place / "bundle.yaml").write_text(yaml.safe_dump(_manifest(name, files)))
     return read_bundle(place)
+
+
+def made(bundle: Bundle, directory: Path, mark: str) -> Int8:
+    """A record to install, and its files in `directory`: the bundle's own network under names with `mark`."""
+    (directory / "int8").mkdir(parents=True)
+    for suffix in (".xml", ".bin"):
+        shutil.copyfile(bundle.path("net").with_suffix(suffix), directory / f"int8/net-{mark}{suffix}")
+    paths = sorted((directory / "int8").iterdir())
+    files = [ListedFile(path=f"int8/{path.name}", sha256=sha256_of(path)) for path in paths]
+    (own,) = bundle.manifest.model_files
+    network = Int8Network(made_from=own, file=f"int8/net-{mark}.xml")
+    return Int8(
+        networks=(network,),
+        files=tuple(files),
+        judgement=Judgement(mean=0.002, worst=0.03, photos=40, calibrated_with=80),
+        way="none",
+        made="today",
+        versions={},
+    )
 
 
 def small_photos(directory: Path, count: int) -> list[str]:
