@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from bshm_watchd.matting.batcher import Batcher
 from bshm_watchd.matting.bundle import Bundle
 from bshm_watchd.matting.check import check_bundle
 from bshm_watchd.matting.int8 import Int8, read_int8
-from bshm_watchd.matting.int8_ways import Network, Way, WayFailed, ways
+from bshm_watchd.matting.int8_ways import Network, Way, WayFailed, spoiling, ways
 from bshm_watchd.matting.quantize import FEWEST, MOST, Outcome, quantize, split
 from bshm_watchd.matting.quiet_openvino import openvino
 from bshm_watchd.matting.runtimes import make_runtime
@@ -181,9 +181,22 @@ def test_how_far_it_is_is_told_while_it_goes(tmp_path: Path) -> None:
     assert ("unchanged: judging", 9, 10) in said
 
 
-def test_leaving_layers_in_f32_is_the_last_way_and_works(tmp_path: Path) -> None:
-    assert list(ways())[-1] == "accuracy"
-    assert quantized(small_bundle(tmp_path), tmp_path, {"accuracy": ways()["accuracy"]}).record is not None
+@pytest.mark.parametrize("name", ["layers", "bias", "accuracy"])
+def test_the_more_careful_ways_work_too(tmp_path: Path, name: str) -> None:
+    assert list(ways()).index(name) > list(ways()).index("mixed")
+    assert quantized(small_bundle(tmp_path), tmp_path, {name: ways()[name]}).record is not None
+
+
+@pytest.mark.parametrize("bad", [set(), {"7"}, {"0", "99"}, {"41", "42", "43"}, set(map(str, range(100)))])
+def test_the_layers_that_spoil_the_alpha_are_found_and_no_others(bad: set[str]) -> None:
+    asked: list[Sequence[str]] = []
+
+    def spoil(some: Sequence[str]) -> bool:
+        asked.append(some)
+        return not bad.isdisjoint(some)
+
+    assert set(spoiling([str(number) for number in range(100)], spoil)) == bad
+    assert len(asked) <= 1 + len(bad) * 2 * 7
 
 
 def test_loading_nncf_tells_nobody() -> None:

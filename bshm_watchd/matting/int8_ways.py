@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
     Tensors = Mapping[str, Values]
 
+_LAYERS = {"Convolution", "ConvolutionBackpropData", "GroupConvolution", "GroupConvolutionBackpropData", "MatMul"}
+_SEARCHED_BY = 12  # photos
+_UNSPOILT = 0.5  # score: half of what the gate allows
 _CAREFUL_WITHIN = 0.8  # of what the gate allows: it asks about other photos
 _RANKED_BY = 30  # photos; each layer costs so many inferences
 _RANKING_WORKERS = 1  # each of them holds the network once more
@@ -68,7 +71,7 @@ def quiet_nncf() -> types.ModuleType:
 
 def ways() -> dict[str, Way]:
     """By name, in the order in which they are tried."""
-    return {"performance": _performance, "mixed": _mixed, "bias": _bias, "accuracy": _accuracy}
+    return {"performance": _performance, "mixed": _mixed, "layers": _layers, "bias": _bias, "accuracy": _accuracy}
 
 
 def _performance(network: Network, pictures: Sequence[Pixels]) -> Any:
@@ -79,6 +82,38 @@ def _performance(network: Network, pictures: Sequence[Pixels]) -> Any:
 def _mixed(network: Network, pictures: Sequence[Pixels]) -> Any:
     """Activations with an offset of their own."""
     return _quantized(network, pictures, preset=quiet_nncf().QuantizationPreset.MIXED)
+
+
+def _layers(network: Network, pictures: Sequence[Pixels]) -> Any:
+    """Layers that alone spoil the alpha are found by halving, with few pictures, and left in f32."""
+    few = [pictures[number * len(pictures) // _SEARCHED_BY] for number in range(min(_SEARCHED_BY, len(pictures)))]
+    model = openvino().Core().read_model(str(network.path))
+    layers = [node.get_friendly_name() for node in model.get_ordered_ops() if node.get_type_name() in _LAYERS]
+    scoring = _Scoring(network, few, _compiled(model))
+
+    def spoil(some: Sequence[str]) -> bool:
+        tried = _mixed_but_for(network, few, [layer for layer in layers if layer not in some])
+        score, _ = scoring(_compiled(tried), iter(range(len(few))))
+        return score < _UNSPOILT
+
+    return _mixed_but_for(network, pictures, spoiling(layers, spoil))
+
+
+def spoiling(layers: Sequence[str], spoil: Callable[[Sequence[str]], bool]) -> list[str]:
+    """Those that spoil the alpha when no other layer is INT8; `spoil` says whether some do together. Asks it about
+    twice the logarithm of their number, for each that it finds."""
+    if not layers or not spoil(layers):
+        return []
+    if len(layers) == 1:
+        return [*layers]
+    half = len(layers) // 2
+    return spoiling(layers[:half], spoil) + spoiling(layers[half:], spoil)
+
+
+def _mixed_but_for(network: Network, pictures: Sequence[Pixels], layers: Sequence[str]) -> Any:
+    nncf = quiet_nncf()
+    kept = {"ignored_scope": nncf.IgnoredScope(names=[*layers])} if layers else {}
+    return _quantized(network, pictures, preset=nncf.QuantizationPreset.MIXED, **kept)
 
 
 def _bias(network: Network, pictures: Sequence[Pixels]) -> Any:
