@@ -24,7 +24,7 @@ class ModelSettings(FrozenSettings):
     bundle: str = "portrait"
     runtime: Literal["auto", "openvino", "tensorflow", "litert"] = "auto"
     device: Literal["auto", "cpu", "gpu"] = "auto"
-    precision: Literal["auto", "f32", "bf16", "fp16"] = "auto"
+    precision: Literal["auto", "f32", "bf16", "fp16", "int8"] = "auto"
     memory_limit_mib: int | None = Field(None, ge=256)
 
 

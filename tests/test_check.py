@@ -12,9 +12,11 @@ import pytest
 from bshm_watchd import config
 from bshm_watchd.cli import checks
 from bshm_watchd.delivery.render import cost_bytes
+from bshm_watchd.matting.int8_install import install
 from bshm_watchd.ops.asking import SOCKET_NAME
 from bshm_watchd.reconfigure import largest_photo_mib, limits_problems
 from tests.support.asked import Configured, a_daemon, configured, typed
+from tests.support.small_network import made, small_bundle
 from tests.support.studio import png
 
 _MIB = 1 << 20
@@ -90,6 +92,16 @@ def test_a_damaged_model_is_found_by_its_hash(studio: Configured) -> None:
     (manifest.parent / "readme").write_text("changed")
     manifest.write_text(manifest.read_text() + f"files: [{{path: readme, sha256: '{'0' * 64}'}}]\n")
     assert "fetch it anew" in problems()["model"]
+
+
+def test_int8_that_is_missing_or_damaged_is_a_problem_with_its_command(studio: Configured, tmp_path: Path) -> None:
+    bundle = small_bundle(studio.state_dir / "models")
+    studio.config.write_text(studio.config.read_text().replace("arithmetic", "small, precision: int8"))
+    assert problems()["model"].endswith(": bshm-watchd model quantize small DIR")
+    install(bundle, made(bundle, tmp_path / "new", "new"), tmp_path / "new")
+    assert "model" not in problems()
+    bundle.path("int8/net-new.bin").write_bytes(b"")
+    assert "the INT8 network is damaged" in problems()["model"]
 
 
 def test_a_missing_hot_folder_is_a_problem(studio: Configured) -> None:

@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from bshm_watchd.cli import surroundings
+from bshm_watchd.matting.int8_install import install
 from tests.support.asked import Configured, configured, typed
+from tests.support.small_network import made, small_bundle
 
 _CPUINFO = """\
 processor\t: 0
@@ -94,3 +96,12 @@ def test_the_cpu_is_named_with_what_speeds_it_up() -> None:
 )
 def test_few_watches_are_worth_a_note(watches: int | None, instances: int | None, level: str) -> None:
     assert surroundings.inotify_limits(watches, instances).level == level
+
+
+def test_doctor_tells_int8_and_what_it_is_worth(studio: Configured, tmp_path: Path) -> None:
+    bundle = small_bundle(studio.state_dir / "models")
+    install(bundle, made(bundle, tmp_path / "new", "new"), tmp_path / "new")
+    studio.config.write_text(studio.config.read_text().replace("arithmetic", "small, precision: int8"))
+    findings = found()
+    assert findings["runtime"]["message"] == "small on the CPU (net.xml int8)"
+    assert findings["int8"]["message"] == "alpha differs by 0.0020 on average, 0.0300 at worst, over 40 photos"

@@ -20,6 +20,7 @@ from tests.support.runtimes import portrait_bundle, selfie_bundle, u2netp_bundle
         (u2netp_bundle, "bf16", "on the CPU (u2netp.onnx bf16)"),
         (selfie_bundle, "bf16", "on the CPU (selfie_segmentation.tflite f32)"),
         (portrait_bundle, "auto", "on the CPU (u2netp.onnx f32, selfie_segmentation.tflite f32)"),
+        (portrait_bundle, "int8", "on the CPU (u2netp.onnx int8, selfie_segmentation.tflite f32)"),
         (portrait_bundle, "bf16", "on the CPU (u2netp.onnx bf16, selfie_segmentation.tflite f32)"),
     ],
 )

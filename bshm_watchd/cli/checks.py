@@ -26,6 +26,7 @@ from bshm_watchd.intake.file_systems import file_system
 from bshm_watchd.jobs import Place, Plan
 from bshm_watchd.matting.bundle import find_bundle
 from bshm_watchd.matting.decoder import ChildDecoder
+from bshm_watchd.matting.int8 import refuse_damaged_int8
 from bshm_watchd.matting.sandbox import Walls, walls
 from bshm_watchd.ops.asking import SOCKET_NAME, ControlError, NotRunning, ask
 from bshm_watchd.output_settings import OutputSettings
@@ -115,6 +116,8 @@ def model(settings: Settings) -> Iterator[Finding]:
     subject = "model"
     try:
         bundle = find_bundle(settings.model.bundle, settings.state_dir)
+        if settings.model.precision == "int8":
+            refuse_damaged_int8(bundle)
     except ConfigError as error:
         yield from (problem(subject, message) for message in error.problems)
         return

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 if TYPE_CHECKING:
-    from bshm_watchd.config import Settings
+    from bshm_watchd.config import Limits, ModelSettings, Settings
 
 
 def config_path(context: typer.Context) -> Path:
@@ -39,6 +39,16 @@ def state_dir(context: typer.Context) -> Path:
 
     chosen = settings_if_any(context)
     return chosen.state_dir if chosen else default_state_dir()
+
+
+def model_and_limits(context: typer.Context) -> tuple[Path, ModelSettings, Limits]:
+    """State directory, model settings and limits, and their defaults where there is no configuration."""
+    from bshm_watchd.config import Limits, ModelSettings, default_state_dir
+
+    found = settings_if_any(context)
+    if found is None:
+        return default_state_dir(), ModelSettings(), Limits()
+    return found.state_dir, found.model, found.limits
 
 
 def option(path: Path) -> str:

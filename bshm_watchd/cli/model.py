@@ -1,4 +1,4 @@
-"""`bshm-watchd model`: list, fetch and verify model bundles."""
+"""`bshm-watchd model`: list, fetch, verify and quantize model bundles."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import typer
 
 from bshm_watchd import config
 from bshm_watchd.cli import chosen
+from bshm_watchd.cli.quantize import quantize
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -20,7 +21,10 @@ if TYPE_CHECKING:
     from bshm_watchd.matting.manifest import Origin
 
 app = typer.Typer(
-    help="List, fetch and verify model bundles.", no_args_is_help=True, rich_markup_mode=None, add_completion=False
+    help="List, fetch, verify and quantize model bundles.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    add_completion=False,
 )
 
 _JSON = typer.Option("--json", help="Print JSON for scripts instead of a table.")
@@ -28,7 +32,10 @@ _JSON = typer.Option("--json", help="Print JSON for scripts instead of a table."
 
 @app.callback()
 def _group() -> None:
-    """List, fetch and verify model bundles."""
+    """List, fetch, verify and quantize model bundles."""
+
+
+app.command()(quantize)
 
 
 @app.command("list")
@@ -42,7 +49,7 @@ def list_(context: typer.Context, as_json: Annotated[bool, _JSON] = False) -> No
     if as_json:
         typer.echo(json.dumps(rows, indent=2))
     else:
-        columns = ("name", "format", "licence", "place", "used")
+        columns = ("name", "format", "licence", "place", "int8", "used")
         _print(_table(columns, [[_cell(row[column]) for column in columns] for row in rows]))
 
 
@@ -122,17 +129,13 @@ def _for_bundle(model: config.ModelSettings, bundle: Bundle) -> config.ModelSett
 
 
 def _settings(context: typer.Context) -> tuple[Path, config.ModelSettings]:
-    """State directory and model settings: from the named configuration, else the default one, else the defaults."""
-    named: Path | None = context.obj
-    path = named or config.default_config_path()
-    if named is None and not path.exists():
-        return config.default_state_dir(), config.ModelSettings()
-    settings = config.load(path)
-    return settings.state_dir, settings.model
+    state_dir, model, _ = chosen.model_and_limits(context)
+    return state_dir, model
 
 
 def _bundles(state_dir: Path, used: str) -> list[dict[str, Any]]:
     from bshm_watchd.matting.bundle import catalogue, installed_bundles
+    from bshm_watchd.matting.int8 import worth
 
     here = {bundle.directory.name: bundle for bundle in installed_bundles(state_dir)}
     known = {**catalogue(), **here}
@@ -144,6 +147,7 @@ def _bundles(state_dir: Path, used: str) -> list[dict[str, Any]]:
             "licence": bundle.manifest.licence,
             "source": bundle.manifest.source,
             "place": str(bundle.directory) if name in here else None,
+            "int8": worth(bundle) if name in here else "",
             "used": name == used,
         }
         for name, bundle in sorted(known.items())

@@ -20,6 +20,7 @@ from bshm_watchd.intake.file_systems import file_system
 from bshm_watchd.matting.bundle import find_bundle
 from bshm_watchd.matting.devices.evidence import Evidence
 from bshm_watchd.matting.devices.looking import look
+from bshm_watchd.matting.int8 import worth
 from bshm_watchd.matting.sandbox import walls
 
 _DISTRIBUTION = "bshm-watchd"
@@ -105,6 +106,8 @@ def _model(settings: Settings, found: Evidence) -> Iterator[Finding]:
     for file in bundle.manifest.model_files:
         yield ok("model file", f"{file.path}, sha256 {file.sha256}")
     yield from gpu_findings.unused(found, bundle, settings.model)
+    if told := worth(bundle):
+        yield ok("int8", told)
 
 
 def _place(subject: str, path: Path) -> Finding:

@@ -17,10 +17,13 @@ _NO_RENAME_NOREPLACE = (errno.EINVAL, errno.ENOTSUP)  # NFS and some FUSE file s
 _NAME_TAKEN = (errno.EEXIST, errno.ENOTEMPTY)
 
 
-def write_record(disk: Disk, dir_fd: int, name: str, content: bytes) -> None:
-    """Replace one of our own records: temporary, fsync, rename, fsync of the directory."""
+def write_record(disk: Disk, dir_fd: int, name: str, content: bytes, rule: Rule | None = None) -> None:
+    """Replace one of our own records: temporary, fsync, rename, fsync of the directory.
+
+    It is private (0600) unless a `rule` says who else may read it.
+    """
     temporary = f".{name}.tmp"
-    inode = _write_anew(disk, dir_fd, temporary, content)
+    inode = _write_anew(disk, dir_fd, temporary, content, rule)
     try:
         disk.replace(dir_fd, temporary, dir_fd, name)
     except FileNotFoundError:

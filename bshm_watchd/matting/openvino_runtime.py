@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bshm_watchd.errors import RuntimeBroken
+from bshm_watchd.matting.int8 import int8_path
 from bshm_watchd.matting.openvino_compiled import Precision, compiled
 from bshm_watchd.matting.pool import Pool
 from bshm_watchd.matting.runtime import streams_for
@@ -43,7 +44,7 @@ class OpenVinoRuntime:
 
     def start(self) -> None:
         self._bundle.refuse_damage()
-        path = self._bundle.path(self._model.file)
+        path = int8_path(self._bundle) if self._precision == "int8" else self._bundle.path(self._model.file)
         model = compiled(path, self._precision, self.streams, self._cores)
         height, width = self._bundle.working_size(1, 1)
         for _ in range(self.streams):

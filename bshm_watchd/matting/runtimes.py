@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from bshm_watchd.errors import ConfigError
+from bshm_watchd.matting.int8 import refuse_without_int8
 from bshm_watchd.matting.manifest import ArithmeticModel, BshmModel, FusedModel, OnnxModel, TfliteModel
 
 if TYPE_CHECKING:
@@ -53,7 +54,10 @@ def make_runtime(bundle: Bundle, settings: ModelSettings, max_batch: int = 1) ->
     `settings.device` is settled: `auto` means the CPU here. Raises `ConfigError` when no row fits.
     """
     row = _row_for(bundle, settings)
-    return row.make(bundle, Wanted(settings, precision_of(bundle, settings), max_batch))
+    precision = precision_of(bundle, settings)
+    if precision == "int8":
+        refuse_without_int8(bundle)
+    return row.make(bundle, Wanted(settings, precision, max_batch))
 
 
 def can_use_gpu(bundle: Bundle, settings: ModelSettings) -> bool:
@@ -170,8 +174,8 @@ def _arithmetic(bundle: Bundle, wanted: Wanted) -> Runtime:
 
 
 _ROWS = (
-    _Row("onnx", "openvino", ("f32", "bf16"), (), _openvino),
-    _Row("bshm", "openvino", ("f32", "bf16"), (), _bshm_on_openvino),
+    _Row("onnx", "openvino", ("f32", "bf16", "int8"), (), _openvino),
+    _Row("bshm", "openvino", ("f32", "bf16", "int8"), (), _bshm_on_openvino),
     _Row("bshm", "tensorflow", ("f32", "bf16"), ("fp16", "f32"), _bshm_on_tensorflow),
     _Row("tflite", "litert", ("f32",), (), _litert),
     _Row("fused", "fused", ("f32",), (), _fused),

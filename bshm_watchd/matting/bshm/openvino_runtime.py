@@ -10,6 +10,7 @@ import numpy as np
 
 from bshm_watchd.errors import RuntimeBroken
 from bshm_watchd.matting.bshm.reading import fed, plane
+from bshm_watchd.matting.int8 import int8_path
 from bshm_watchd.matting.openvino_compiled import Precision, compiled
 from bshm_watchd.matting.pool import Pool
 from bshm_watchd.matting.runtime import MattingFailed, streams_for
@@ -55,7 +56,7 @@ class OpenVinoPictureRuntime:
     def start(self) -> None:
         """Each request keeps what it needs for each size: all of them are warmed up at every size."""
         self._bundle.refuse_damage()
-        path = self._bundle.path(self._file)
+        path = int8_path(self._bundle) if self._precision == "int8" else self._bundle.path(self._file)
         network = compiled(path, self._precision, self.streams, self._cores, self._cache)
         for _ in range(self.streams):
             self._requests.add(network.create_infer_request())
