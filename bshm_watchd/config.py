@@ -25,6 +25,7 @@ class ModelSettings(FrozenSettings):
     runtime: Literal["auto", "openvino", "tensorflow", "litert"] = "auto"
     device: Literal["auto", "cpu", "gpu"] = "auto"
     precision: Literal["auto", "f32", "bf16", "fp16", "int8"] = "auto"
+    working_side: int | None = Field(None, ge=64, le=1920)
     memory_limit_mib: int | None = Field(None, ge=256)
 
 

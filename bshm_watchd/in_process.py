@@ -43,13 +43,13 @@ def open_in_process(
     Neither a journal nor the state directory's lock is needed. `opening`: as of `open_daemon`.
     """
     from bshm_watchd.matting.batcher import Batcher
-    from bshm_watchd.matting.bundle import find_bundle
+    from bshm_watchd.matting.bundle import configured_bundle
     from bshm_watchd.matting.decoder import ChildDecoder
     from bshm_watchd.matting.devices.opening import opened_device
     from bshm_watchd.matting.runtimes import make_runtime
 
     cores = len(os.sched_getaffinity(0))
-    bundle = find_bundle(model.bundle, state_dir)
+    bundle = configured_bundle(model, state_dir)
     with contextlib.ExitStack() as stack:
         device = stack.enter_context((opening or opened_device)(bundle, model))
         runtime = make_runtime(bundle, device.settled(model), batch.max_size)

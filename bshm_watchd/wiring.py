@@ -63,7 +63,7 @@ def open_daemon(
     from bshm_watchd.delivery.background import BackgroundFiles
     from bshm_watchd.delivery.render import Renderer
     from bshm_watchd.matting.batcher import Batcher
-    from bshm_watchd.matting.bundle import find_bundle
+    from bshm_watchd.matting.bundle import configured_bundle
     from bshm_watchd.matting.decoder import ChildDecoder
     from bshm_watchd.matting.devices.figures import metered
     from bshm_watchd.matting.devices.opening import opened_device, tell
@@ -77,7 +77,7 @@ def open_daemon(
         if config is not None:
             stack.enter_context(_hangups_to(inbox))
         stack.enter_context(only_instance(settings.state_dir))
-        bundle = find_bundle(settings.model.bundle, settings.state_dir)
+        bundle = configured_bundle(settings.model, settings.state_dir)
         device = stack.enter_context((opening or opened_device)(bundle, settings.model))
         tell(device)
         model, batch, limits = device.settled(settings.model), settings.batch, settings.limits

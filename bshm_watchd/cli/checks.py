@@ -24,7 +24,7 @@ from bshm_watchd.disk.ops import Disk
 from bshm_watchd.errors import ConfigError, RejectedPhoto, WatchdError, place_error
 from bshm_watchd.intake.file_systems import file_system
 from bshm_watchd.jobs import Place, Plan
-from bshm_watchd.matting.bundle import find_bundle
+from bshm_watchd.matting.bundle import configured_bundle
 from bshm_watchd.matting.decoder import ChildDecoder
 from bshm_watchd.matting.int8 import refuse_damaged_int8
 from bshm_watchd.matting.sandbox import Walls, walls
@@ -115,7 +115,7 @@ def decoding(found: Walls, start: Callable[[], None] = _start_a_child) -> Findin
 def model(settings: Settings) -> Iterator[Finding]:
     subject = "model"
     try:
-        bundle = find_bundle(settings.model.bundle, settings.state_dir)
+        bundle = configured_bundle(settings.model, settings.state_dir)
         if settings.model.precision == "int8":
             refuse_damaged_int8(bundle)
     except ConfigError as error:

@@ -192,12 +192,12 @@ def _say_where(folder: HotFolderSettings) -> None:
 
 def _say_next(path: Path, settings: Settings) -> None:
     from bshm_watchd.errors import ConfigError
-    from bshm_watchd.matting.bundle import find_bundle
+    from bshm_watchd.matting.bundle import configured_bundle
 
     option = chosen.option(path)
     say("Next:")
     try:
-        find_bundle(settings.model.bundle, settings.state_dir)
+        configured_bundle(settings.model, settings.state_dir)
     except ConfigError:
         say(f"  bshm-watchd{option} model fetch {settings.model.bundle}   (the model, once)")
     say(f"  bshm-watchd{option} check   (is everything right?)")

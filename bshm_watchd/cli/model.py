@@ -1,4 +1,4 @@
-"""`bshm-watchd model`: list, fetch, verify and quantize model bundles."""
+"""`bshm-watchd model`: list, fetch, import, verify and quantize model bundles."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import typer
 
 from bshm_watchd import config
 from bshm_watchd.cli import chosen
+from bshm_watchd.cli.importing import import_
 from bshm_watchd.cli.quantize import quantize
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from bshm_watchd.matting.manifest import Origin
 
 app = typer.Typer(
-    help="List, fetch, verify and quantize model bundles.",
+    help="List, fetch, import, verify and quantize model bundles.",
     no_args_is_help=True,
     rich_markup_mode=None,
     add_completion=False,
@@ -32,9 +33,10 @@ _JSON = typer.Option("--json", help="Print JSON for scripts instead of a table."
 
 @app.callback()
 def _group() -> None:
-    """List, fetch, verify and quantize model bundles."""
+    """List, fetch, import, verify and quantize model bundles."""
 
 
+app.command("import")(import_)
 app.command()(quantize)
 
 

@@ -17,7 +17,7 @@ from bshm_watchd.cli.findings import Finding, note, ok, problem
 from bshm_watchd.config import Settings, default_state_dir
 from bshm_watchd.errors import ConfigError
 from bshm_watchd.intake.file_systems import file_system
-from bshm_watchd.matting.bundle import find_bundle
+from bshm_watchd.matting.bundle import configured_bundle
 from bshm_watchd.matting.devices.evidence import Evidence
 from bshm_watchd.matting.devices.looking import look
 from bshm_watchd.matting.int8 import worth
@@ -100,7 +100,7 @@ def _openvino() -> Iterator[Finding]:
 def _model(settings: Settings, found: Evidence) -> Iterator[Finding]:
     yield from checks.model(settings)
     try:
-        bundle = find_bundle(settings.model.bundle, settings.state_dir)
+        bundle = configured_bundle(settings.model, settings.state_dir)
     except (ConfigError, OSError):
         return  # said above
     for file in bundle.manifest.model_files:

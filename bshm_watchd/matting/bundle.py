@@ -5,13 +5,16 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 from pydantic import ValidationError
 
 from bshm_watchd.errors import ConfigError
-from bshm_watchd.matting.manifest import FusedModel, Manifest
+from bshm_watchd.matting.manifest import BucketedSize, FusedModel, Manifest
+
+if TYPE_CHECKING:
+    from bshm_watchd.config import ModelSettings
 
 MANIFEST = "bundle.yaml"
 _SYSTEM_MODELS = Path("/usr/local/share/bshm-watchd/models")
@@ -70,6 +73,22 @@ def find_bundle(name: str, state_dir: Path) -> Bundle:
         if (models / name / MANIFEST).exists():
             return _read_found(models / name)
     raise ConfigError([_not_found(name, state_dir)])
+
+
+def configured_bundle(settings: ModelSettings, state_dir: Path) -> Bundle:
+    """The bundle that is set, with the working side that is set. Raises `ConfigError` that says what to do."""
+    bundle = find_bundle(settings.bundle, state_dir)
+    side, rule = settings.working_side, bundle.manifest.working_size
+    if side is None:
+        return bundle
+    if not isinstance(rule, BucketedSize):
+        name = bundle.manifest.name
+        raise ConfigError([f"model.working_side: the bundle {name} has a working size of its own; set it to null"])
+    if side > rule.longest_side or side % rule.stride:
+        allowed = f"a multiple of {rule.stride} up to {rule.longest_side}"
+        raise ConfigError([f"model.working_side: {side} must be {allowed} for the bundle {bundle.manifest.name}"])
+    smaller = rule.model_copy(update={"longest_side": side})
+    return Bundle(bundle.directory, bundle.manifest.model_copy(update={"working_size": smaller}))
 
 
 def model_directories(state_dir: Path) -> tuple[Path, ...]:

@@ -69,6 +69,12 @@ class Imported:
     looked: Looked
     compared: tuple[Compared, ...]
 
+    @property
+    def mib_per_megapixel(self) -> float:
+        """What a picture takes while it is computed, measured; 0 where it was not."""
+        model = self.bundle.manifest.model
+        return (model.mib_per_megapixel or 0) if isinstance(model, BshmModel) else 0
+
 
 def import_network(wanted: Wanted, state_dir: Path, tell: Tell, device: Literal["auto", "cpu", "gpu"]) -> Imported:
     """A bundle named `wanted.name` in `state_dir`/models; one of that name is replaced.
