@@ -162,7 +162,7 @@ def test_a_bundle_that_computes_in_f32_only_says_so(tmp_path: Path) -> None:
     bundle = read_bundle(put_bundle(tmp_path / "b", FUSED + HASHES))
     for one in (bundle, bundle.parts[0]):
         with pytest.raises(
-            ConfigError, match=r"model\.precision: the bundle small computes in f32 only; set it to f32"
+            ConfigError, match=r"model\.precision: the bundle small computes in f32 only on a CPU; set it to f32"
         ):
             make_runtime(one, ModelSettings(precision="bf16"))
 

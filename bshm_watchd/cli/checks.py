@@ -24,7 +24,7 @@ from bshm_watchd.disk.ops import Disk
 from bshm_watchd.errors import ConfigError, RejectedPhoto, WatchdError, place_error
 from bshm_watchd.intake.file_systems import file_system
 from bshm_watchd.jobs import Place, Plan
-from bshm_watchd.matting.bundle import configured_bundle
+from bshm_watchd.matting.bundle import bring_anew, configured_bundle
 from bshm_watchd.matting.decoder import ChildDecoder
 from bshm_watchd.matting.int8 import refuse_damaged_int8
 from bshm_watchd.matting.sandbox import Walls, walls
@@ -126,7 +126,7 @@ def model(settings: Settings) -> Iterator[Finding]:
         return
     if damages := bundle.damages():
         name = bundle.manifest.name
-        yield problem(subject, f"{'; '.join(damages)}; fetch it anew: bshm-watchd model fetch {name}")
+        yield problem(subject, f"{'; '.join(damages)}; {bring_anew(name)}")
     else:
         yield ok(subject, f"{bundle.manifest.name} in {bundle.directory}, its hashes are right")
     yield from gpu_findings.device(bundle, settings.model)

@@ -44,7 +44,7 @@ class Bundle:
     def refuse_damage(self) -> None:
         """Raises `ConfigError`, with the command that mends it, where a file is missing or changed."""
         if damages := self.damages():
-            raise ConfigError([*damages, f"the model bundle is damaged; {_fetch_anew(self.manifest.name)}"])
+            raise ConfigError([*damages, f"the model bundle is damaged; {bring_anew(self.manifest.name)}"])
 
     def damages(self) -> list[str]:
         """What is wrong with the files on disk, one sentence each; empty when all hashes are right."""
@@ -116,11 +116,14 @@ def _read_found(directory: Path) -> Bundle:
     except ConfigError as error:
         if directory.name not in catalogue():
             raise
-        raise ConfigError([*error.problems, _fetch_anew(directory.name)]) from error
+        raise ConfigError([*error.problems, bring_anew(directory.name)]) from error
 
 
-def _fetch_anew(name: str) -> str:
-    return f"fetch it anew: bshm-watchd model fetch {name}"
+def bring_anew(name: str) -> str:
+    """What mends a damaged bundle, as the end of a sentence."""
+    if name in catalogue():
+        return f"fetch it anew: bshm-watchd model fetch {name}"
+    return f"import it anew: bshm-watchd model import {name} FILE"
 
 
 def _not_found(name: str, state_dir: Path) -> str:

@@ -79,7 +79,7 @@ def main(arguments: list[str]) -> int:
     try:
         told = _compute(read_bundle(directory), settings, np.load(picture), answer)
     except WatchdError as error:
-        print(error, file=sys.stderr)  # noqa: T201
+        print("; ".join(str(error).splitlines()), file=sys.stderr)  # noqa: T201
         return 1
     print(json.dumps(told))  # noqa: T201
     return 0

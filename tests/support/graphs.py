@@ -7,23 +7,25 @@ import hashlib
 import os
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import bshm_watchd.matting.bshm
 from bshm_watchd.matting.bshm.compute import Place, set_up, threads_beside_decoding
 from bshm_watchd.matting.bshm.importing import Wanted, import_network
 from bshm_watchd.matting.bundle import Bundle, read_bundle
 from bshm_watchd.matting.manifest import BucketedSize
 
 _CACHE = Path(__file__).parents[2] / ".pytest_cache" / "d" / "bshm-watchd-graphs"
-_STANDIN = Path(__file__).parents[1] / "standin"
+_SCRIPTS = [*(Path(__file__).parents[1] / "standin").glob("*.py")]
 SMALL = BucketedSize(rule="buckets", longest_side=256, stride=32)
 
 
 @functools.cache
 def stand_in() -> Path:
     """A small network of BSHM's structure that has seen a few drawn portraits, as a frozen graph."""
-    path = _cached("stand_in", "tf_graph.pb")
+    path = _cached("stand_in", "tf_graph.pb", _SCRIPTS)
     if not path.exists():
         made = path.with_suffix(f".{os.getpid()}")
         command = [sys.executable, "-m", "tests.standin", str(made), "--width", "0.25", "--steps", "60"]
@@ -35,7 +37,7 @@ def stand_in() -> Path:
 @functools.cache
 def arithmetic_graph() -> Path:
     """Alpha in closed form: `tests.standin.freezing.WEIGHTS` times the colours."""
-    path = _cached("arithmetic", "tf_graph.pb")
+    path = _cached("arithmetic", "tf_graph.pb", _SCRIPTS)
     if not path.exists():
         _write(path, _freezing().arithmetic())
     return path
@@ -61,27 +63,22 @@ def arithmetic_graph_bundle() -> Bundle:
 
 
 def _imported(name: str, graph: Path) -> Bundle:
-    state_dir = _cached("state", "models").parent
+    program = Path(bshm_watchd.matting.bshm.__path__[0])
+    state_dir = _cached("state", "models", [*_SCRIPTS, *program.glob("*.py")]).parent
     target = state_dir / "models" / name
     if target.exists() and not (bundle := read_bundle(target)).damages():
         return bundle
     return import_network(Wanted(graph, name=name, size=SMALL), state_dir, lambda _: None, "cpu").bundle
 
 
-def _cached(kind: str, name: str) -> Path:
-    """A place that changes whenever the scripts do that make what is in it, or the program that imports it."""
+def _cached(kind: str, name: str, made_by: Iterable[Path]) -> Path:
+    """A place that changes whenever the files do that make what is in it."""
     digest = hashlib.sha256()
-    for source in sorted([*_STANDIN.glob("*.py"), *Path(_program()).glob("*.py")]):
+    for source in sorted(made_by):
         digest.update(source.read_bytes())
     path = _CACHE / digest.hexdigest()[:16] / kind / name
     path.parent.mkdir(parents=True, exist_ok=True)
     return path
-
-
-def _program() -> str:
-    import bshm_watchd.matting.bshm
-
-    return bshm_watchd.matting.bshm.__path__[0]
 
 
 def _freezing() -> Any:

@@ -49,7 +49,7 @@ def set_up(place: Place) -> None:
     try:
         if tf.config.threading.get_intra_op_parallelism_threads() != place.threads:
             tf.config.threading.set_intra_op_parallelism_threads(place.threads)
-        _choose_device(tf, place)
+        choose_device(tf, place)
     except (RuntimeError, ValueError) as error:
         raise ConfigError([f"TensorFlow cannot change its settings any more: {error}"]) from error
     tf.config.optimizer.set_jit(False)  # a new size would be compiled anew, for longer than it saves
@@ -61,7 +61,8 @@ def set_up(place: Place) -> None:
     )
 
 
-def _choose_device(tf: Any, place: Place) -> None:
+def choose_device(tf: Any, place: Place) -> None:
+    """Show TensorFlow the first GPU, and how much of its memory it may take; on the CPU hide all of them from it."""
     gpus = tf.config.list_physical_devices("GPU")
     wanted = gpus[:1] if place.gpu else []
     if tf.config.get_visible_devices("GPU") != wanted:
@@ -101,6 +102,12 @@ class Computation:
         if self.one_by_one:
             return alphas.numpy()[None], [bool(finites)]
         return alphas.numpy(), [bool(finite) for finite in finites.numpy()]
+
+
+def computation(model: BshmModel, directory: Path, place: Place) -> Computation:
+    """Raises `ConfigError` as `set_up`, or where the graph can't be loaded."""
+    set_up(place)
+    return Computation(model, directory)
 
 
 def picture_function(graph: Graph, input_tensor: str, output_tensor: str, path: Path) -> Callable[[Any], Any]:

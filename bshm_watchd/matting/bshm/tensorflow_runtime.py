@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from bshm_watchd import logs
 from bshm_watchd.errors import ConfigError, RuntimeBroken
-from bshm_watchd.matting.bshm.compute import Computation, Place, set_up
+from bshm_watchd.matting.bshm.compute import Computation, Place, computation
 from bshm_watchd.matting.quiet_tensorflow import tensorflow
 from bshm_watchd.matting.runtime import MattingFailed, OutOfMemory
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from bshm_watchd.matting.buckets import Size
     from bshm_watchd.matting.bundle import Bundle
     from bshm_watchd.matting.manifest import BshmModel
     from bshm_watchd.matting.photo import Alpha, Pixels
+
+Opening = Callable[["BshmModel", "Path", Place], Computation]
+"""Makes TensorFlow compute a bundle's model, of files in this directory, in this place."""
 
 
 class TensorFlowRuntime:
@@ -26,11 +31,14 @@ class TensorFlowRuntime:
     TensorFlow shares one pool of threads, so one call at a time has all of it: `streams` is 1.
     """
 
-    def __init__(self, bundle: Bundle, model: BshmModel, place: Place, max_batch: int = 1) -> None:
+    def __init__(
+        self, bundle: Bundle, model: BshmModel, place: Place, max_batch: int = 1, opening: Opening = computation
+    ) -> None:
         self._bundle = bundle
         self._model = model
         self._place = place
         self._max_batch = max_batch if place.gpu and model.batch else 1
+        self._opening = opening
         self._computation: Computation | None = None
         self._warm: dict[Size, int] = {}  # the largest batch that was tried at each size
 
@@ -60,10 +68,9 @@ class TensorFlowRuntime:
 
     def start(self) -> None:
         self._bundle.refuse_damage()
-        set_up(self._place)
         if self._place.gpu and self._model.batch is None:
             logs.warning("this model takes one picture a call: no batches are made", bundle=self._bundle.manifest.name)
-        self._computation = Computation(self._model, self._bundle.directory)
+        self._computation = self._opening(self._model, self._bundle.directory, self._place)
         for size in self._bundle.manifest.working_size.every:
             self._warm[size] = self._warmed_up(size)
         if self._place.gpu and "GPU" not in self._computation.computed_on:

@@ -1,0 +1,144 @@
+"""`bshm-watchd model import`, as somebody types it who has a graph, or something else."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+import typer
+from typer.testing import CliRunner, Result
+
+from bshm_watchd.cli.model import app
+from bshm_watchd.config import ModelSettings
+from bshm_watchd.errors import ConfigError
+from bshm_watchd.matting.bundle import configured_bundle, read_bundle
+from bshm_watchd.matting.check import check_bundle
+from bshm_watchd.matting.manifest import BshmModel
+from bshm_watchd.matting.trial import tried
+from tests.support.composed import compose
+from tests.support.graphs import arithmetic_graph, arithmetic_graph_bundle, graph_file, stand_in, stand_in_bundle
+
+
+@pytest.fixture
+def state_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path / "state"))
+    monkeypatch.setenv("BSHM_WATCHD_CONFIG", str(tmp_path / "none.yaml"))
+    return tmp_path / "state"
+
+
+def run(*arguments: str) -> Result:
+    root = typer.Typer()
+    root.add_typer(app, name="model")
+    return CliRunner().invoke(root, ["model", "import", *arguments])
+
+
+def refused(*arguments: str) -> str:
+    """What a command that ends with exit code 78 says."""
+    result = run(*arguments)
+    assert isinstance(result.exception, ConfigError)
+    return "\n".join(result.exception.problems)
+
+
+@pytest.mark.slow
+def test_an_imported_graph_is_a_bundle_that_verifies(state_dir: Path) -> None:
+    result = run("bshm", str(arithmetic_graph()), "--licence", "CC0-1.0", "--stride", "64")
+    assert result.exit_code == 0, result.output
+    bundle = read_bundle(state_dir / "models" / "bshm")
+    assert bundle.manifest.licence == "CC0-1.0"
+    assert bundle.damages() == []
+    assert {file.path for file in bundle.manifest.networks} == {"tf_graph.pb"}
+    assert "fed with RGB up to 255" in result.stdout
+    assert "batches: alpha differs by" in result.stdout
+    assert "not find the person" in result.stderr
+    on_tensorflow = ModelSettings(bundle="bshm", runtime="tensorflow", device="cpu")
+    assert [finding.message for finding in check_bundle(bundle, on_tensorflow) if not finding.passed] == []
+
+
+@pytest.mark.parametrize("bundle_of", [stand_in_bundle, arithmetic_graph_bundle])
+def test_memory_was_measured_and_every_precision_of_this_machine_has_its_bound(bundle_of: object) -> None:
+    manifest = bundle_of().manifest  # type: ignore[operator]
+    assert isinstance(manifest.model, BshmModel)
+    assert manifest.model.mib_per_megapixel > 0
+    (golden,) = manifest.golden
+    assert golden.mean_difference["f32"] < 0.01
+
+
+def test_a_network_that_was_made_worse_does_not_verify(tmp_path: Path) -> None:
+    """Another file under the manifest of the old one, its hash put right: only the golden picture can tell."""
+    from bshm_watchd.matting.bundle import Bundle, sha256_of
+
+    directory = Path(shutil.copytree(arithmetic_graph_bundle().directory, tmp_path / "swapped"))
+    other = stand_in_bundle()
+    shutil.copyfile(other.path("batch.pb"), directory / "batch.pb")
+    manifest = arithmetic_graph_bundle().manifest
+    files = tuple(
+        file.model_copy(update={"sha256": sha256_of(directory / file.path)}) if file.path == "batch.pb" else file
+        for file in manifest.files
+    )
+    swapped = Bundle(directory, manifest.model_copy(update={"files": files}))
+    settings = ModelSettings(bundle=str(directory), runtime="tensorflow", device="cpu")
+    found = {finding.what: finding for finding in check_bundle(swapped, settings)}
+    assert found["files"].passed
+    assert not found["golden/collins.jpg"].passed
+
+
+def test_a_trial_says_what_a_picture_takes_and_what_it_gives() -> None:
+    pixels = compose(5, 300, 200).pixels
+    trial = tried(arithmetic_graph_bundle(), ModelSettings(runtime="openvino", device="cpu"), pixels)
+    assert trial.alpha.shape == (300, 200)
+    assert trial.start_seconds > 0 < trial.steady_seconds
+    assert trial.peak_mib > 10
+
+
+def test_a_trial_that_cannot_start_raises_what_its_process_said(tmp_path: Path) -> None:
+    from bshm_watchd.matting.bundle import Bundle
+
+    directory = Path(shutil.copytree(arithmetic_graph_bundle().directory, tmp_path / "damaged"))
+    (directory / "batch.pb").write_bytes(b"")
+    bundle = Bundle(directory, arithmetic_graph_bundle().manifest)
+    with pytest.raises(ConfigError, match="has sha256"):
+        tried(bundle, ModelSettings(runtime="openvino", device="cpu"), compose(5, 64, 64).pixels)
+
+
+@pytest.mark.parametrize("what", ["missing", "cut off", "a picture", "a directory"])
+def test_what_is_no_network_is_refused_and_leaves_nothing(what: str, tmp_path: Path, state_dir: Path) -> None:
+    path = tmp_path / "tf_graph.pb"
+    if what == "cut off":
+        path.write_bytes(stand_in().read_bytes()[:5000])
+    elif what == "a picture":
+        path.write_bytes(b"\xff\xd8\xff\xe0" + bytes(5000))
+    elif what == "a directory":
+        path.mkdir()
+    assert str(path) in refused("bshm", str(path))
+    assert not (state_dir / "models" / "bshm").exists()
+
+
+def test_a_refused_graph_leaves_the_bundle_that_was_there(tmp_path: Path, state_dir: Path) -> None:
+    import tensorflow as tf
+
+    there = Path(shutil.copytree(arithmetic_graph_bundle().directory, state_dir / "models" / "bshm"))
+    bad = graph_file(tmp_path, lambda picture: tf.io.decode_raw(tf.io.read_file("/etc/hosts"), tf.uint8))
+    assert "ReadFile" in refused("bshm", str(bad))
+    assert read_bundle(there).damages() == []
+
+
+@pytest.mark.parametrize(
+    ("side", "what"), [(100, "a multiple of 32 up to 256"), (512, "a multiple of 32 up to 256"), (128, None)]
+)
+def test_the_working_side_must_suit_the_network(side: int, what: str | None) -> None:
+    bundle = arithmetic_graph_bundle()
+    settings = ModelSettings(bundle=str(bundle.directory), working_side=side)
+    if what is None:
+        assert configured_bundle(settings, Path("/none")).working_size(1000, 1000) == (side, side)
+    else:
+        with pytest.raises(ConfigError, match=what):
+            configured_bundle(settings, Path("/none"))
+
+
+def test_a_bundle_with_a_size_of_its_own_takes_no_other(state_dir: Path) -> None:
+    from tests.support.runtimes import u2netp_bundle
+
+    settings = ModelSettings(bundle=str(u2netp_bundle().directory), working_side=320)
+    with pytest.raises(ConfigError, match="working size of its own; set it to null"):
+        configured_bundle(settings, state_dir)
