@@ -61,7 +61,7 @@ def matting(size: Size) -> Any:
     quality = _unet(size, (16, 32, 48), 1, 5, "sigmoid", "quality_unification")(layers.Concatenate()([low, coarse]))
     full = Like(stride=STRIDE)(picture, picture)
     seen = layers.Concatenate()([full, Like()(quality, full)])
-    refined = _unet(size, (16, 32, 64), 1, 4, "sigmoid", "matting_refinement")(seen)
+    refined = _unet(size, (28, 56, 112), 1, 4, "sigmoid", "matting_refinement")(seen)
     return keras.Model(picture, Like()(refined, picture), name="bshm_stand_in")
 
 
