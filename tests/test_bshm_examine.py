@@ -57,6 +57,16 @@ def test_a_network_that_sees_nobody_is_read_as_bshm_is() -> None:
     assert (found.input.white, found.input.channels) == (255, "rgb")
 
 
+def test_a_reading_that_finds_nobody_is_not_believed_for_being_nearer_than_a_poor_matte() -> None:
+    """All background is nearer to a matte that is mostly background than its opposite is."""
+
+    def network(values: Any) -> Any:
+        return np.where(values.max() > 1, 1 - SHOWN.alpha / 255, 0 * SHOWN.alpha).astype(np.float32)[..., None]
+
+    found = examine.read(network, ("in:0", "out:0"), SHOWN.pixels, SHOWN.alpha, PATH)[0]
+    assert (found.input.white, found.input.channels) == (255, "rgb")
+
+
 @pytest.mark.parametrize(
     ("answer", "channel"), [((96, 128, 4), 3), ((1, 96, 128, 4), 3), ((96, 128, 1), 0), ((96, 128), None)]
 )

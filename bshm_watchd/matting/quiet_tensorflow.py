@@ -20,7 +20,7 @@ def tensorflow() -> types.ModuleType:
     if (imported := sys.modules.get("tensorflow")) is not None and hasattr(imported, "get_logger"):
         return imported
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    with _filtered_stderr():
+    with without_its_lines():
         library = importlib.import_module("tensorflow")
         library.config.list_physical_devices()  # the rest of the page comes with the first look at the devices
     library.get_logger().setLevel("ERROR")
@@ -28,8 +28,8 @@ def tensorflow() -> types.ModuleType:
 
 
 @contextmanager
-def _filtered_stderr() -> Iterator[None]:
-    """Everything that any thread writes to stderr goes on at once, but the library's own lines.
+def without_its_lines() -> Iterator[None]:
+    """While it loads, or looks for devices. All that any thread writes to stderr goes on at once, but its own lines.
 
     A process that is started meanwhile keeps the filter for its stderr, so the thread ends with the last of them.
     """

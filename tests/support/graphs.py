@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import atexit
 import functools
 import hashlib
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import bshm_watchd.matting.bshm
 from bshm_watchd.matting.bshm.compute import Place, set_up, threads_beside_decoding
-from bshm_watchd.matting.bshm.importing import Wanted, import_network
-from bshm_watchd.matting.bundle import Bundle, read_bundle
+from bshm_watchd.matting.bshm.importing import Wanted, drafted
+from bshm_watchd.matting.bshm.looking import Looked, look_at
+from bshm_watchd.matting.bundle import Bundle
 from bshm_watchd.matting.manifest import BucketedSize
+from bshm_watchd.matting.quiet_tensorflow import tensorflow
+from tests.support.composed import compose
 
 _CACHE = Path(__file__).parents[2] / ".pytest_cache" / "d" / "bshm-watchd-graphs"
 _SCRIPTS = [*(Path(__file__).parents[1] / "standin").glob("*.py")]
@@ -52,23 +57,28 @@ def graph_file(directory: Path, function: Any, **options: Any) -> Path:
 
 @functools.cache
 def stand_in_bundle() -> Bundle:
-    """The stand-in, imported; its sides are at most 256."""
-    return _imported("stand-in", stand_in())
+    """Of the stand-in; its sides are at most 256."""
+    return _drafted("stand-in", stand_in())
 
 
 @functools.cache
 def arithmetic_graph_bundle() -> Bundle:
-    """The arithmetic graph, imported; its sides are at most 256."""
-    return _imported("arithmetic-graph", arithmetic_graph())
+    """Of the arithmetic graph; its sides are at most 256."""
+    return _drafted("arithmetic-graph", arithmetic_graph())
 
 
-def _imported(name: str, graph: Path) -> Bundle:
-    program = Path(bshm_watchd.matting.bshm.__path__[0])
-    state_dir = _cached("state", "models", [*_SCRIPTS, *program.glob("*.py")]).parent
-    target = state_dir / "models" / name
-    if target.exists() and not (bundle := read_bundle(target)).damages():
-        return bundle
-    return import_network(Wanted(graph, name=name, size=SMALL), state_dir, lambda _: None, "cpu").bundle
+def looked_at(path: Path) -> Looked:
+    """What is in the file, found out as an import finds it out."""
+    with_tensorflow()
+    shown = compose(3, 96, 128)
+    return look_at(path, (None, None), shown.pixels, shown.alpha, lambda _: None)
+
+
+def _drafted(name: str, graph: Path) -> Bundle:
+    """A bundle of it as an import drafts one: there is no golden picture, and nothing was measured."""
+    made = Path(tempfile.mkdtemp(prefix=f"bshm-watchd-{name}-"))
+    atexit.register(shutil.rmtree, made, ignore_errors=True)
+    return drafted(made, Wanted(graph, name=name, size=SMALL), looked_at(graph))
 
 
 def _cached(kind: str, name: str, made_by: Iterable[Path]) -> Path:
@@ -81,9 +91,14 @@ def _cached(kind: str, name: str, made_by: Iterable[Path]) -> Path:
     return path
 
 
-def _freezing() -> Any:
-    """The scripts, once TensorFlow has the settings that the program's own runtime wants in this process."""
+def with_tensorflow() -> Any:
+    """The library, once it has the settings that the program's own runtime wants in this process."""
     set_up(Place(gpu=False, threads=threads_beside_decoding(), precision="f32"))
+    return tensorflow()
+
+
+def _freezing() -> Any:
+    with_tensorflow()
     from tests.standin import freezing
 
     return freezing

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from bshm_watchd.errors import ConfigError
 from bshm_watchd.matting.bshm.graph import read_graph
-from bshm_watchd.matting.quiet_tensorflow import tensorflow
+from bshm_watchd.matting.quiet_tensorflow import tensorflow, without_its_lines
 
 if TYPE_CHECKING:
     import numpy as np
@@ -59,6 +59,8 @@ def set_up(place: Place) -> None:
             "auto_mixed_precision_onednn_bfloat16": place.precision == "bf16",
         }
     )
+    with without_its_lines():
+        tf.config.list_logical_devices()
 
 
 def choose_device(tf: Any, place: Place) -> None:

@@ -64,7 +64,8 @@ class BatchFound:
 
 
 def read(network: Network, tensors: tuple[str, str], pixels: Pixels, matte: Alpha, path: Path) -> list[Reading]:
-    """All four ways to feed it, the believed one first: RGB from 0 to 255, unless another is clearly nearer.
+    """All four ways to feed it, the believed one first: RGB from 0 to 255, unless another is clearly nearer
+    and finds the person (what is fed wrongly often finds nobody, which may be nearer than a poor matte).
 
     `tensors`: names of input and output. Raises `ConfigError` where its answer is no alpha of the picture's size.
     """
@@ -74,7 +75,8 @@ def read(network: Network, tensors: tuple[str, str], pixels: Pixels, matte: Alph
         for order in _ORDERS
     ]
     nearest = min(readings, key=lambda reading: reading.difference)
-    believed = nearest if readings[0].difference - nearest.difference > CLEARLY else readings[0]
+    clearly = readings[0].difference - nearest.difference > CLEARLY and nearest.difference <= PLAUSIBLE
+    believed = nearest if clearly else readings[0]
     return [believed, *(reading for reading in readings if reading is not believed)]
 
 

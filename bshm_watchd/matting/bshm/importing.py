@@ -103,11 +103,9 @@ def _known_portrait() -> tuple[Pixels, Alpha]:
 
 def _make(made: Path, wanted: Wanted, looked: Looked, settings: ModelSettings, tell: Tell) -> list[Compared]:
     """The whole bundle; its manifest is written first without, then with what only the finished bundle can tell."""
-    looked.write(made)
+    bundle = drafted(made, wanted, looked)
     (made / "golden").mkdir()
     shutil.copyfile(catalogue()["portrait"].path(GOLDEN), made / GOLDEN)
-    manifest = _manifest(made, wanted, looked.model)
-    bundle = _written(made, manifest)
     picture, _ = _known_portrait()
     tell("computing the golden picture in f32")
     runtime = "openvino" if looked.model.kind == "onnx" else "tensorflow"
@@ -119,6 +117,12 @@ def _make(made: Path, wanted: Wanted, looked: Looked, settings: ModelSettings, t
     golden = GoldenPicture(picture=GOLDEN, matte=MATTE, mean_difference=_bounds(compared))
     _written(made, _manifest(made, wanted, model, golden))
     return compared
+
+
+def drafted(made: Path, wanted: Wanted, looked: Looked) -> Bundle:
+    """The bundle in the directory `made`, which can be computed, without what only computing it can tell."""
+    looked.write(made)
+    return _written(made, _manifest(made, wanted, looked.model))
 
 
 def _manifest(made: Path, wanted: Wanted, model: BshmModel, *golden: GoldenPicture) -> Manifest:

@@ -44,10 +44,12 @@ ALLOWED = _names(_STRUCTURE, _SHAPES, _ARITHMETIC, _NETWORKS, _PICTURES, _CONTRO
 CALLS = _names("If PartitionedCall StatefulPartitionedCall StatelessIf StatelessWhile While")
 
 # A SavedModel holds its weights beside its graph, in one place of its own directory; loading it needs these as well.
-SAVED_MODEL = _names("""
-    AssignVariableOp MergeV2Checkpoints ReadVariableOp RestoreV2 SaveV2 ShardedFilename StaticRegexFullMatch StringJoin
-    VarHandleOp VarIsInitializedOp
-    """)
+SAVED_MODEL = _names(
+    """
+    AssignVariableOp DisableCopyOnRead MergeV2Checkpoints ReadVariableOp RestoreV2 SaveV2 ShardedFilename
+    StaticRegexFullMatch StringJoin VarHandleOp VarIsInitializedOp
+    """
+)
 
 _FILES = _names("""
     FixedLengthRecordReader FixedLengthRecordReaderV2 LMDBReader LoadAndRemapMatrix MatchingFiles MergeV2Checkpoints

@@ -36,8 +36,8 @@ def freeze(directory: Path) -> Graph:
         refuse_operations(meta.graph_def, path, SAVED_MODEL)
         _refuse_what_runs_at_loading(meta, path)
     try:
-        function = tf.saved_model.load(str(directory)).signatures[_SIGNATURE]
-        return convert_variables_to_constants_v2(function).graph.as_graph_def()
+        loaded = tf.saved_model.load(str(directory))  # kept: its weights go with it
+        return convert_variables_to_constants_v2(loaded.signatures[_SIGNATURE]).graph.as_graph_def()
     except (KeyError, ValueError, OSError, tf.errors.OpError) as error:
         what = f"TensorFlow {tf.__version__} cannot load its signature {_SIGNATURE}"
         raise ConfigError([f"{directory}: {what}: {str(error).strip().partition(chr(10))[0]}"]) from error
