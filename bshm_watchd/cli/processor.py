@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass
-from typing import Literal
 
 from bshm_watchd.cli.findings import Finding, note, ok
 
@@ -28,9 +27,9 @@ class Processor:
     features: tuple[str, ...]
 
     @property
-    def fast(self) -> dict[Literal["int8", "bf16"], str]:
+    def fast(self) -> dict[str, str]:
         """The precisions that it has instructions of their own for, each with the best of these."""
-        found: dict[Literal["int8", "bf16"], str] = {}
+        found: dict[str, str] = {}
         for feature in reversed(_INT8):
             if feature in self.features:
                 found["int8"] = feature
