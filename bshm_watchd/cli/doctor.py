@@ -157,7 +157,10 @@ def _store(context: typer.Context, path: Path, as_json: bool) -> None:
     baseline.refuse_foreign(path)
     settings = chosen.settings(context)
     cpu, evidence = _looked()
+    busy = os.getloadavg()[0]
     measured = _measuring(settings, cpu, _ROUNDS_TO_STORE)
+    if busy > cpu.cores:
+        complain(f"the machine was busy (load average {busy:.1f}, {cpu.cores} cores): better store it again when idle")
     made = _as_baseline(measured, evidence)
     try:
         baseline.write(path, made)
