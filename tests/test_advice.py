@@ -14,7 +14,8 @@ from bshm_watchd.cli.advice import MEASURED, Situation, advice
 _ROOT = Path(__file__).parents[1]
 _FAST_CPU = {"int8": "avx512_vnni", "bf16": "avx512_bf16"}
 _AT_ITS_BEST = Situation(
-    bundle="studio", device="cpu", runtime="openvino", precision="int8", precisions=("f32", "bf16", "int8"),
+    bundle="studio", named="studio",
+    device="cpu", runtime="openvino", precision="int8", precisions=("f32", "bf16", "int8"),
     has_int8=True, fast=_FAST_CPU, cores=16, cores_of_machine=16, max_batch=4, takes_batches=False,
 )  # fmt: skip
 _ON_GPU: dict[str, Any] = {
@@ -43,7 +44,7 @@ def test_where_all_is_at_its_best_nothing_is_said(changes: dict[str, Any]) -> No
         ({"precision": "bf16"}, "INT8, which is made already", "model: {precision: int8}"),
         ({"precision": "f32", "fast": {"bf16": "amx_bf16"}}, "bf16", "model: {precision: bf16}"),
         ({"working_side": 1920}, "a smaller working side", "model: {working_side: 1280}"),
-        ({"working_side": 32}, "a smaller working side", "model: {working_side: 32}"),
+        ({"working_side": 1024}, "a smaller working side", "model: {working_side: 960}"),
         ({"cores": 2, "cores_of_machine": 2}, "more cores", "--cpus"),
         ({"cores": 4}, "all cores", "AllowedCPUs="),
         ({"state_on": "nfs4"}, "a local state directory", "state_dir:"),
@@ -74,8 +75,16 @@ def test_what_is_worth_most_comes_first() -> None:
         {**_ON_GPU, "max_batch": 1, "takes_batches": False},
         {**_ON_GPU, "fast": _FAST_CPU},
         {"max_batch": 1},
+        {"working_side": 960},
     ],
-    ids=["a CPU without either", "a runtime without either", "one picture a call", "a GPU", "no batches on a CPU"],
+    ids=[
+        "a CPU without either",
+        "a runtime without either",
+        "one picture a call",
+        "a GPU",
+        "no batches on a CPU",
+        "a small side",
+    ],
 )
 def test_what_this_machine_or_model_cannot_do_is_not_advised(changes: dict[str, Any]) -> None:
     assert said(**changes) == []
@@ -103,3 +112,8 @@ def test_a_figure_is_the_one_that_the_page_has(bundle: str, precision: str) -> N
     row = next(row for row in rows[named:] if row[1].lower() == precision)
     assert re.fullmatch(r"[\d.]+", row[-1])
     assert float(row[-1]) == MEASURED[bundle, precision]
+
+
+def test_a_bundle_that_is_named_by_its_path_is_quantised_by_it() -> None:
+    found = replace(_AT_ITS_BEST, named="/srv/models/studio", precision="bf16", has_int8=False)
+    assert advice(found)[0].how.startswith("bshm-watchd model quantize /srv/models/studio DIR")

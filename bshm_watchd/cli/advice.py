@@ -9,12 +9,14 @@ from typing import Literal
 # How many times as fast as f32 a whole photo is, of the bundles that it was measured for: docs/models.md, "INT8".
 MEASURED = {("portrait", "int8"): 2.45, ("portrait", "bf16"): 1.85, ("u2netp", "int8"): 2.95, ("u2netp", "bf16"): 1.74}
 _FEW_CORES = 2
+_ENOUGH_PIXELS = 960  # of the working side: below it single hairs are lost for good
 
 
 @dataclass(frozen=True, slots=True)
 class Situation:
     """What was found, of what the rules ask for.
 
+    `bundle`: its own name; `named`: as the configuration names it, which may be a path.
     `gpu_unused`: why a GPU that there is a sign of is not used, with what to do; None where none is there, or it is
     used. `precisions`: that the bundle can be computed with on its device, whatever `model.runtime` says;
     `fast`: those that the CPU has instructions for, and which. `takes_batches`: on its device, more than one a call.
@@ -23,6 +25,7 @@ class Situation:
     """
 
     bundle: str
+    named: str
     device: Literal["cpu", "gpu"]
     runtime: str
     precision: str
@@ -79,7 +82,7 @@ def _int8(found: Situation) -> Iterator[Advice]:
     if found.has_int8:
         yield Advice("INT8, which is made already", why, key)
     else:
-        made = f"bshm-watchd model quantize {found.bundle} DIR (photos of yours), then {key}"
+        made = f"bshm-watchd model quantize {found.named} DIR (photos of yours), then {key}"
         yield Advice("INT8", f"{why}; it is judged with your own photos first", made)
 
 
@@ -97,14 +100,14 @@ def _worth(bundle: str, precision: str) -> str:
 
 
 def _working_side(found: Situation) -> Iterator[Advice]:
-    if found.working_side is not None:
+    if found.working_side is not None and found.working_side > _ENOUGH_PIXELS:
         why = f"alpha is made at up to {found.working_side} pixels, and time goes with their square; hair gets coarser"
         yield Advice("a smaller working side", why, f"model: {{working_side: {_smaller(found.working_side)}}}")
 
 
 def _smaller(side: int) -> int:
     """Two thirds, in strides of 32, as all such networks take them."""
-    return max(32, side * 2 // 3 // 32 * 32)
+    return max(_ENOUGH_PIXELS, side * 2 // 3 // 32 * 32)
 
 
 def _cores(found: Situation) -> Iterator[Advice]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
@@ -30,7 +31,7 @@ class Group:
         if not self.folded:
             return list(self.findings)
         fine = [one for one in self.findings if one.level == "ok"]
-        told = ", ".join(f"{one.subject} {one.message.split(',')[0].split(' (')[0]}" for one in fine)
+        told = ", ".join(f"{one.subject} {re.split(r', |; | [(]', one.message)[0]}" for one in fine)
         return [*([ok("as wanted", told)] if fine else []), *(one for one in self.findings if one.level != "ok")]
 
 

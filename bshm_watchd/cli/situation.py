@@ -38,11 +38,22 @@ def situation(settings: Settings, cpu: Processor, found: Evidence) -> Situation 
         return None
     place = file_system(str(settings.state_dir))
     return Situation(
-        bundle.manifest.name, device.kind, runtime, precision, precisions, has_int8, cpu.fast, cpu.cores,
-        cpu.cores_of_machine, settings.batch.max_size, _takes_batches(bundle.manifest),
-        _gpu_unused(bundle, settings.model, device, found), _working_side(bundle.manifest),
-        place.type if place.network else None,
-    )  # fmt: skip
+        bundle=bundle.manifest.name,
+        named=settings.model.bundle,
+        device=device.kind,
+        runtime=runtime,
+        precision=precision,
+        precisions=precisions,
+        has_int8=has_int8,
+        fast=cpu.fast,
+        cores=cpu.cores,
+        cores_of_machine=cpu.cores_of_machine,
+        max_batch=settings.batch.max_size,
+        takes_batches=_takes_batches(bundle.manifest),
+        gpu_unused=_gpu_unused(bundle, settings.model, device, found),
+        working_side=_working_side(bundle.manifest),
+        state_on=place.type if place.network else None,
+    )
 
 
 def _takes_batches(manifest: Manifest) -> bool:
