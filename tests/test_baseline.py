@@ -16,7 +16,7 @@ from bshm_watchd.cli.baseline import (
     is_outside,
     may_be_noise,
     read,
-    refuse_foreign,
+    refuse_unfit,
     write,
 )
 from bshm_watchd.cli.measuring import Measured, Setup, better
@@ -199,11 +199,16 @@ def test_somebody_elses_file_is_not_replaced(content: str, tmp_path: Path) -> No
     path = tmp_path / "anna.jpg"
     path.write_text(content)
     with pytest.raises(ConfigError, match="is no baseline, so it is left alone"):
-        refuse_foreign(path)
+        refuse_unfit(path)
+
+
+def test_a_directory_that_is_not_there_is_said_before_anything_is_measured(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="its directory is missing"):
+        refuse_unfit(tmp_path / "none" / "fast.json")
 
 
 def test_an_older_baseline_is_replaced(tmp_path: Path) -> None:
     write(tmp_path / "fast.json", stored(replace(MEASURED, steady_seconds=3.2)))
-    refuse_foreign(tmp_path / "fast.json")
+    refuse_unfit(tmp_path / "fast.json")
     write(tmp_path / "fast.json", stored())
     assert read(tmp_path / "fast.json").figures.steady_seconds == 1.4

@@ -171,14 +171,16 @@ def write(path: Path, content: Baseline) -> None:
         new.unlink(missing_ok=True)
 
 
-def refuse_foreign(path: Path) -> None:
-    """Raises `ConfigError` where a file stands there that is no baseline."""
+def refuse_unfit(path: Path) -> None:
+    """Raises `ConfigError` where a baseline can't be put: no such directory, no right, or somebody else's file."""
+    if not os.access(path.absolute().parent, os.W_OK | os.X_OK):
+        raise ConfigError([f"{path}: its directory is missing, or not writable for this user; name another file"])
     if not path.exists():
         return
     try:
         content: Any = json.loads(path.read_bytes())
         if content["kind"] == Baseline.model_fields["kind"].default:
             return
-    except (ValueError, TypeError, KeyError):
-        pass
+    except (OSError, ValueError, TypeError, KeyError):
+        pass  # what can't be read is not ours
     raise ConfigError([f"{path}: stands there and is no baseline, so it is left alone; name another file"])

@@ -154,7 +154,7 @@ def _store(context: typer.Context, path: Path, as_json: bool) -> None:
     from bshm_watchd.cli import baseline
     from bshm_watchd.errors import ConfigError
 
-    baseline.refuse_foreign(path)
+    baseline.refuse_unfit(path)
     settings = chosen.settings(context)
     cpu, evidence = _looked()
     busy = os.getloadavg()[0]
