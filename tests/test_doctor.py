@@ -8,9 +8,12 @@ from pathlib import Path
 import pytest
 
 from bshm_watchd.cli import surroundings
+from bshm_watchd.cli.findings import Group, note, ok
+from bshm_watchd.cli.processor import processor
 from bshm_watchd.matting.int8_install import install
 from tests.support.asked import Configured, configured, typed
 from tests.support.small_network import made, small_bundle
+from tests.support.terminal import on_a_terminal
 
 _CPUINFO = """\
 processor\t: 0
@@ -30,7 +33,7 @@ def studio(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Configured:
 
 
 def found() -> dict[str, dict[str, str]]:
-    told = typed("doctor", "--json")
+    told = typed("doctor", "--json", "--no-measure")
     answer = json.loads(told.out)
     assert told.code == (0 if answer["ok"] else 78)
     return {one["subject"]: one for one in answer["findings"]}
@@ -54,7 +57,7 @@ def test_doctor_works_without_a_configuration(tmp_path: Path, monkeypatch: pytes
 
 def test_a_wrong_configuration_is_told_beside_the_rest(studio: Configured) -> None:
     studio.add("batchh: {}\n")
-    told = typed("doctor")
+    told = typed("doctor", "--no-measure")
     assert "batchh" in told.err
     assert "openvino" in told.out
 
@@ -86,7 +89,7 @@ def test_extras_are_not_missed() -> None:
 
 
 def test_the_cpu_is_named_with_what_speeds_it_up() -> None:
-    message = surroundings.cpu(_CPUINFO).message
+    message = processor(_CPUINFO).findings()[0].message
     assert message.startswith("Imaginary 9000")
     assert message.endswith("avx2, avx512f, avx512_bf16")
 
@@ -103,5 +106,26 @@ def test_doctor_tells_int8_and_what_it_is_worth(studio: Configured, tmp_path: Pa
     install(bundle, made(bundle, tmp_path / "new", "new"), tmp_path / "new")
     studio.config.write_text(studio.config.read_text().replace("arithmetic", "small, precision: int8"))
     findings = found()
-    assert findings["runtime"]["message"] == "small on the CPU (net.xml int8)"
+    assert findings["device"]["message"] == "small on the CPU (net.xml int8)"
     assert findings["int8"]["message"] == "alpha differs by 0.0020 on average, 0.0300 at worst, over 40 photos"
+
+
+def test_libraries_that_are_as_wanted_are_one_line_for_people() -> None:
+    fine = [
+        ok("numpy", "2.4.6, as tested"),
+        ok("pillow", "13.0 (at least 11.0)"),
+        ok("nncf", "not installed; x"),
+    ]
+    odd = note("openvino", "2025.1, tested is 2026.4.1")
+    assert Group("libraries", (*fine, odd), folded=True).shown() == [
+        ok("as wanted", "numpy 2.4.6, pillow 13.0, nncf not installed"), odd,
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("columns", [80, 120])
+def test_people_get_groups_that_fit_their_terminal(columns: int, studio: Configured) -> None:
+    told = on_a_terminal("-m", "bshm_watchd.cli.main", "doctor", "--no-measure", columns=columns)
+    lines = told.replace("\r", "").split("\n")
+    assert max(map(len, lines)) <= columns
+    titles = [line for line in lines if line and not line.startswith(("ok", "note", " "))]
+    assert titles == ["program", "libraries", "machine", "model", "places", "what would make it faster", titles[-1]]

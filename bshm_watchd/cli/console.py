@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 from bshm_watchd.logs import shown
 
 _PIPE_WIDTH = 10_000  # a line a row for grep and cut: nothing is folded
-_STYLES = {"ok": "green", "note": "yellow", "problem": "bold red"}
+_STYLES = {"ok": "green", "note": "yellow", "problem": "bold red", "outside": "bold red"}
 
 
 def say(text: str = "") -> None:
@@ -47,11 +48,19 @@ def print_table(
             columns[index], justify="right" if numbers else "left", overflow="fold", no_wrap=columns[index] in whole
         )
     for row in cells:
-        table.add_row(*(Text(row[index], style=_STYLES.get(row[index], "")) for index in filled))
+        table.add_row(*(Text(row[index], style=_STYLES.get(row[index].strip(), "")) for index in filled))
     console = Console(width=None if sys.stdout.isatty() else _PIPE_WIDTH)
     with console.capture() as capture:
         console.print(table)
     sys.stdout.write("".join(f"{line.rstrip()}\n" for line in capture.get().splitlines()))
+
+
+def print_heading(text: str) -> None:
+    """A line of its own above a table, with an empty one before it."""
+    bold, plain = (
+        ("\x1b[1m", "\x1b[0m") if sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb" else ("", "")
+    )
+    sys.stdout.write(f"\n{bold}{shown(text)}{plain}\n")
 
 
 def duration(seconds: float | None) -> str:

@@ -13,43 +13,79 @@ from typing import Any
 
 from bshm_watchd import __version__
 from bshm_watchd.cli import checks, gpu_findings
-from bshm_watchd.cli.findings import Finding, note, ok, problem
+from bshm_watchd.cli.build_stamp import stamp
+from bshm_watchd.cli.findings import Finding, Group, note, ok, problem
+from bshm_watchd.cli.processor import Processor
+from bshm_watchd.cli.tested import TESTED, gpu_versions, held_against_tested
 from bshm_watchd.config import Settings, default_state_dir
 from bshm_watchd.errors import ConfigError
 from bshm_watchd.intake.file_systems import file_system
 from bshm_watchd.matting.bundle import configured_bundle
 from bshm_watchd.matting.devices.evidence import Evidence
-from bshm_watchd.matting.devices.looking import look
 from bshm_watchd.matting.int8 import worth
 from bshm_watchd.matting.sandbox import walls
 
 _DISTRIBUTION = "bshm-watchd"
-# What decides how fast a network runs on a CPU, in the kernel's spelling.
-_FEATURES = ("avx2", "fma", "avx512f", "avx512_vnni", "avx512_bf16", "avx_vnni", "amx_int8", "amx_bf16")
 _MIN_WATCHES = 8192
 _INOTIFY = Path("/proc/sys/fs/inotify")
 
 
-def everything(settings: Settings | None) -> Iterator[Finding]:
+def everything(settings: Settings | None, cpu: Processor, found: Evidence) -> Iterator[Group]:
     """All there is to tell; `settings` None where there is no configuration that can be used."""
+    yield Group("program", tuple(_program()))
+    yield Group("libraries", tuple(libraries(importlib.metadata.requires(_DISTRIBUTION) or [], installed)), folded=True)
+    yield Group("machine", tuple(_machine(cpu, found)))
+    if settings is None:
+        yield Group("configuration", tuple(_no_configuration()))
+        return
+    yield Group("model", tuple(_model(settings, found)))
+    yield Group("places", tuple(_places(settings)))
+
+
+def _program() -> Iterator[Finding]:
     yield ok("bshm-watchd", f"{__version__} in {Path(__file__).parent.parent}")
+    built = stamp()
+    yield ok("built from", str(built) if built else "not known: neither its build nor pip noted a commit")
     yield ok("python", f"{platform.python_version()} ({sys.executable})")
     yield ok("system", f"Linux {platform.release()}, {platform.machine()}")
-    yield from dependencies(importlib.metadata.requires(_DISTRIBUTION) or [], _installed)
-    yield cpu(Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace"))
-    found = look(wanted=False)
+
+
+def libraries(requirements: list[str], installed: Any) -> Iterator[Finding]:
+    """What is required, and of what decides how a model is computed whether it is what was tested together."""
+    tested = {one.subject: one for one in held_against_tested(installed)}
+    for finding in dependencies(requirements, installed):
+        another = tested.pop(finding.subject, None)
+        yield another if another is not None and finding.level == "ok" else finding
+    yield from tested.values()
+
+
+def _machine(cpu: Processor, found: Evidence) -> Iterator[Finding]:
+    yield from cpu.findings()
     yield from gpu_findings.gpus(found)
+    yield from gpu_versions(found)
     yield from _openvino()
     yield checks.decoding(walls())
     yield inotify_limits(_read_number("max_user_watches"), _read_number("max_user_instances"))
-    if settings is None:
-        yield note("configuration", "none that can be used; make one with: bshm-watchd init DIR")
-        yield _place("state_dir", default_state_dir())
-        return
-    yield from _model(settings, found)
+
+
+def _no_configuration() -> Iterator[Finding]:
+    yield note("configuration", "none that can be used; make one with: bshm-watchd init DIR")
+    yield _place("state_dir", default_state_dir())
+
+
+def _places(settings: Settings) -> Iterator[Finding]:
     yield from checks.state_dir(settings)
     for folder in settings.hot_folders:
         yield _place(f"hot folder {folder.name}", folder.path)
+
+
+def versions(found: Evidence) -> dict[str, str | None]:
+    """Of all that decides how a model is computed, by name; None: not here, or not told."""
+    built = stamp()
+    told = {"bshm-watchd": f"{__version__}, {built}" if built else __version__, "python": platform.python_version()}
+    drivers = {"GPU driver": found.driver} if found.sign_of_a_gpu else {}
+    gpu = {library.name: library.version for library in found.libraries}
+    return {**told, "Linux": platform.release(), **{name: installed(name) for name in TESTED}, **drivers, **gpu}
 
 
 def dependencies(requirements: list[str], installed: Any) -> Iterator[Finding]:
@@ -65,14 +101,6 @@ def dependencies(requirements: list[str], installed: Any) -> Iterator[Finding]:
             yield problem(name, f"{version} is older than {floor}; renew it: pip install '{requirement}'")
         else:
             yield ok(name, f"{version} (at least {floor})" if floor else version)
-
-
-def cpu(cpuinfo: str) -> Finding:
-    model = re.search(r"^model name\s*: (.*)$", cpuinfo, re.MULTILINE)
-    flags = set(" ".join(re.findall(r"^(?:flags|Features)\s*: (.*)$", cpuinfo, re.MULTILINE)[:1]).split())
-    cores = len(os.sched_getaffinity(0))
-    features = [feature for feature in _FEATURES if feature in flags] or ["none of " + ", ".join(_FEATURES)]
-    return ok("cpu", f"{model[1] if model else 'unknown'}, {cores} cores for us; {', '.join(features)}")
 
 
 def inotify_limits(watches: int | None, instances: int | None) -> Finding:
@@ -104,7 +132,7 @@ def _model(settings: Settings, found: Evidence) -> Iterator[Finding]:
     except (ConfigError, OSError):
         return  # said above
     for file in bundle.manifest.model_files:
-        yield ok("model file", f"{file.path}, sha256 {file.sha256}")
+        yield ok("model file", f"{file.path}, sha256 {file.sha256[:16]} ...")
     yield from gpu_findings.unused(found, bundle, settings.model)
     if told := worth(bundle):
         yield ok("int8", told)
@@ -122,7 +150,7 @@ def _place(subject: str, path: Path) -> Finding:
     return ok(subject, f"{told}, {usage.f_bavail * usage.f_frsize >> 20} MiB free")
 
 
-def _installed(name: str) -> str | None:
+def installed(name: str) -> str | None:
     try:
         return importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError:

@@ -65,14 +65,25 @@ def can_use_gpu(bundle: Bundle, settings: ModelSettings) -> bool:
     return any(row.gpu for row in _fitting(bundle, settings))
 
 
+def runtime_names(bundle: Bundle, settings: ModelSettings) -> str:
+    """Which runtimes compute it, as `model.runtime` names them: `openvino`, of a fused bundle `openvino + litert`."""
+    rows = [_row_for(one, settings) for one in bundle.parts or [bundle]]
+    return " + ".join(dict.fromkeys(row.runtime for row in rows))
+
+
+def precisions_of(bundle: Bundle, settings: ModelSettings) -> tuple[Precision, ...]:
+    """All that the bundle can be computed with on the settings' device, first the one that `auto` means."""
+    row = _row_for(bundle, settings)
+    parts = [_row_for(part, settings).precisions(settings) for part in bundle.parts]
+    return tuple(dict.fromkeys(precision for found in [row.precisions(settings), *parts] for precision in found))
+
+
 def precision_of(bundle: Bundle, settings: ModelSettings) -> Precision:
     """What the bundle is computed with. Raises `ConfigError` where its runtime does not know the wanted one.
 
     A fused bundle is computed with it where one of its parts can; the others stay at f32.
     """
-    row = _row_for(bundle, settings)
-    parts = [_row_for(part, settings).precisions(settings) for part in bundle.parts]
-    known = tuple(dict.fromkeys(precision for found in [row.precisions(settings), *parts] for precision in found))
+    known = precisions_of(bundle, settings)
     if settings.precision == "auto":
         return known[0]
     if settings.precision in known:

@@ -7,18 +7,20 @@ precisions runs each of them here.
 from __future__ import annotations
 
 import json
+import os
 import resource
+import statistics
 import subprocess
 import sys
 import tempfile
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from bshm_watchd import config
-from bshm_watchd.clock import SystemClock
+from bshm_watchd.clock import Clock, SystemClock
 from bshm_watchd.errors import ConfigError, WatchdError
 from bshm_watchd.matting.batcher import Batcher
 from bshm_watchd.matting.bshm.tensorflow_runtime import TensorFlowRuntime
@@ -29,44 +31,78 @@ from bshm_watchd.matting.runtimes import make_runtime
 
 if TYPE_CHECKING:
     from bshm_watchd.config import ModelSettings
+    from bshm_watchd.matting.buckets import Size
     from bshm_watchd.matting.photo import Alpha, Pixels
     from bshm_watchd.matting.runtime import Runtime
 
-_SECONDS = 600.0
-_ROUNDS = 3
 _KIB = 1024
 _MIB = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
-class Trial:
-    """`start_seconds`: until it is warm; `steady_seconds`: median of a picture then; `peak_mib`: see `memory_mib`."""
+class Effort:
+    """How much is tried: `photos` after the first one, fewer (one at least) where they take longer than `seconds`.
+
+    `max_batch`: how many pictures the runtime is made, and warmed up, for. `patience_seconds`: for all of it.
+    """
+
+    photos: int = 3
+    seconds: float = 600.0
+    max_batch: int = 1
+    patience_seconds: float = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """`start_seconds`: until it is warm, at this picture's size alone; `first_seconds`: the first picture then;
+    `steady_seconds`: median of those after it; `peak_mib`: see `memory_mib`; `resident_mib`: what is held at the end,
+    of the GPU's memory (its peak) or by the process; `largest_batch`: that the device has memory for at this size.
+    """
 
     runtime: str
     start_seconds: float
+    first_seconds: float
     steady_seconds: float
     peak_mib: float
+    resident_mib: float
+    largest_batch: int
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """What was measured, and the alpha of the picture."""
+
+    figures: Figures
     alpha: Alpha
 
+    @property
+    def steady_seconds(self) -> float:
+        return self.figures.steady_seconds
 
-def tried(bundle: Bundle, settings: ModelSettings, pixels: Pixels) -> Trial:
+    @property
+    def peak_mib(self) -> float:
+        return self.figures.peak_mib
+
+
+def tried(bundle: Bundle, settings: ModelSettings, pixels: Pixels, effort: Effort | None = None) -> Trial:
     """Raises `ConfigError` with what the process said where it cannot compute the picture."""
     with tempfile.TemporaryDirectory(prefix="bshm-watchd-trial-") as directory:
         picture, answer = Path(directory) / "picture.npy", Path(directory) / "alpha.npy"
         np.save(picture, pixels)
-        told = _run(bundle, settings, picture, answer)
-        return Trial(**json.loads(told), alpha=np.load(answer))
+        told = _run(bundle, settings, picture, answer, effort or Effort())
+        return Trial(Figures(**json.loads(told)), np.load(answer))
 
 
-def _run(bundle: Bundle, settings: ModelSettings, picture: Path, answer: Path) -> str:
+def _run(bundle: Bundle, settings: ModelSettings, picture: Path, answer: Path, effort: Effort) -> str:
     command = [sys.executable, "-m", "bshm_watchd.matting.trial", str(bundle.directory), str(picture), str(answer)]
+    wanted = json.dumps({"settings": settings.model_dump(mode="json"), "effort": asdict(effort)})
     try:
         done = subprocess.run(
-            command, input=settings.model_dump_json(), capture_output=True, text=True, errors="replace",
-            timeout=_SECONDS, check=False,
+            command, input=wanted, capture_output=True, text=True, errors="replace",
+            timeout=effort.patience_seconds, check=False,
         )  # fmt: skip
     except subprocess.TimeoutExpired as error:
-        raise ConfigError([f"{bundle.manifest.name}: no answer in {_SECONDS:g} seconds"]) from error
+        raise ConfigError([f"{bundle.manifest.name}: no answer in {effort.patience_seconds:g} seconds"]) from error
     if done.returncode != 0:
         said = done.stderr.strip().splitlines()[-1:] or [f"it ended with {done.returncode}"]
         raise ConfigError([f"{bundle.manifest.name}: {said[0]}"])
@@ -75,35 +111,56 @@ def _run(bundle: Bundle, settings: ModelSettings, picture: Path, answer: Path) -
 
 def main(arguments: list[str]) -> int:
     directory, picture, answer = map(Path, arguments)
-    settings = config.ModelSettings.model_validate_json(sys.stdin.read())
+    wanted = json.loads(sys.stdin.read())
+    settings = config.ModelSettings.model_validate(wanted["settings"])
     try:
-        told = _compute(read_bundle(directory), settings, np.load(picture), answer)
+        figures = _compute(read_bundle(directory), settings, np.load(picture), answer, Effort(**wanted["effort"]))
     except WatchdError as error:
         print("; ".join(str(error).splitlines()), file=sys.stderr)  # noqa: T201
         return 1
-    print(json.dumps(told))  # noqa: T201
+    print(json.dumps(asdict(figures)))  # noqa: T201
     return 0
 
 
-def _compute(bundle: Bundle, settings: ModelSettings, pixels: Pixels, answer: Path) -> dict[str, str | float]:
+def _compute(bundle: Bundle, settings: ModelSettings, pixels: Pixels, answer: Path, effort: Effort) -> Figures:
     """As the daemon does it, but only the one size that the picture needs is warmed up."""
     size = bundle.manifest.working_size.padded_to(*pixels.shape[:2])
     alone = {"working_size": FixedSize(rule="fixed", height=size[0], width=size[1])}
-    runtime = make_runtime(Bundle(bundle.directory, bundle.manifest.model_copy(update=alone)), settings)
-    clock, times = SystemClock(), []
+    only_this_size = Bundle(bundle.directory, bundle.manifest.model_copy(update=alone))
+    runtime = make_runtime(only_this_size, settings, effort.max_batch)
+    clock = SystemClock()
     began = clock.monotonic()
     with Batcher(runtime, bundle, 1, 0) as batcher:
         start_seconds = clock.monotonic() - began
-        for _ in range(_ROUNDS):
-            began = clock.monotonic()
-            alpha = batcher.matte(Photo(pixels))
-            times.append(clock.monotonic() - began)
-        peak_mib = memory_mib(runtime)
-    np.save(answer, alpha)
-    return {
-        "runtime": repr(runtime), "start_seconds": start_seconds, "steady_seconds": sorted(times)[_ROUNDS // 2],
-        "peak_mib": peak_mib,
-    }  # fmt: skip
+        times = _timed(batcher, pixels, effort, clock)
+        np.save(answer, batcher.matte(Photo(pixels)))
+        return Figures(
+            repr(runtime), start_seconds, times[0], statistics.median(times[1:]), memory_mib(runtime),
+            _resident_mib(runtime), _largest_batch(runtime, size, effort.max_batch),
+        )  # fmt: skip
+
+
+def _timed(batcher: Batcher, pixels: Pixels, effort: Effort, clock: Clock) -> list[float]:
+    """Seconds of each picture: the first one, then one or more."""
+    times: list[float] = []
+    while len(times) < 2 or (len(times) <= effort.photos and sum(times[1:]) < effort.seconds):
+        began = clock.monotonic()
+        batcher.matte(Photo(pixels))
+        times.append(clock.monotonic() - began)
+    return times
+
+
+def _largest_batch(runtime: Runtime, size: Size, max_batch: int) -> int:
+    if isinstance(runtime, TensorFlowRuntime):
+        return runtime.largest_batch(size)
+    return min(runtime.max_batch, max_batch)
+
+
+def _resident_mib(runtime: Runtime) -> float:
+    if isinstance(runtime, TensorFlowRuntime) and (on_gpu := runtime.device_peak_bytes) is not None:
+        return on_gpu / _MIB
+    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / _MIB
 
 
 def memory_mib(runtime: Runtime) -> float:

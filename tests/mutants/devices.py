@@ -78,4 +78,20 @@ MUTANTS = (
         "os.set_inheritable(fd, True)",
         _LOCK + "test_a_program_started_meanwhile_does_not_keep_the_gpu",
     ),
+    Mutant(
+        "G2",
+        "measures a model on the CPU where its GPU is taken",
+        "bshm_watchd/cli/measuring.py",
+        "with opened_device(bundle, self.settings.model, self.look, self.can) as device:",
+        "with opened_device(bundle, self.settings.model, self.look, lambda *_: False) as device:",
+        "tests/test_doctor_measures.py::test_a_gpu_that_is_taken_is_not_measured_beside_its_model",
+    ),
+    Mutant(
+        "G1",
+        "keeps to itself why a GPU is not used",
+        "bshm_watchd/cli/situation.py",
+        'return device.fell_back or "model.device is cpu: model: {device: auto}"',
+        "return None",
+        "tests/test_situation.py::test_a_gpu_that_is_not_used_is_told_with_why_and_what_to_do",
+    ),
 )

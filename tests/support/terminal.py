@@ -1,4 +1,4 @@
-"""A terminal of 80 columns, as programs see one."""
+"""A terminal, as programs see one."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import sys
 import termios
 
 
-def on_a_terminal(*arguments: str, stream: str = "stdout", kind: str = "dumb") -> str:
+def on_a_terminal(*arguments: str, stream: str = "stdout", kind: str = "dumb", columns: int = 80) -> str:
     """What Python with these arguments prints there; `stream`: which of its two outputs, `kind`: what TERM says."""
     ours, theirs = os.openpty()
-    termios.tcsetwinsize(theirs, (40, 80))
+    termios.tcsetwinsize(theirs, (40, columns))
     streams = {stream: theirs}
     process = subprocess.Popen([sys.executable, *arguments], env={**os.environ, "TERM": kind}, **streams)  # type: ignore[call-overload]
     os.close(theirs)

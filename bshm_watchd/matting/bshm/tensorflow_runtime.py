@@ -66,6 +66,10 @@ class TensorFlowRuntime:
             return None
         return int(tensorflow().config.experimental.get_memory_info("GPU:0")["peak"])
 
+    def largest_batch(self, size: Size) -> int:
+        """How many pictures of this size one call is given; once started, what the device has memory for."""
+        return self._warm.get(size, self._max_batch)
+
     def start(self) -> None:
         self._bundle.refuse_damage()
         if self._place.gpu and self._model.batch is None:
@@ -95,7 +99,7 @@ class TensorFlowRuntime:
     def infer(self, batch: Sequence[Pixels]) -> list[Alpha | Exception]:
         size = batch[0].shape[0], batch[0].shape[1]
         answers: list[Alpha | Exception] = []
-        for part in _parts(batch, self._warm.get(size, self._max_batch)):
+        for part in _parts(batch, self.largest_batch(size)):
             answers += self._run(part)
         return answers
 
