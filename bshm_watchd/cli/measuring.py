@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from bshm_watchd.cli.findings import Finding, note, ok
 from bshm_watchd.clock import Clock, SystemClock
-from bshm_watchd.matting.bundle import catalogue, find_bundle
+from bshm_watchd.matting.bundle import catalogue, configured_bundle
 from bshm_watchd.matting.check import read_picture
 from bshm_watchd.matting.devices.looking import look as look_here
 from bshm_watchd.matting.devices.opening import Can, Look, opened_device
@@ -99,7 +99,7 @@ class Bench:
 
         Raises `ConfigError` where the model can't start, `InstanceRunning` where its GPU is taken.
         """
-        bundle = find_bundle(self.settings.model.bundle, self.settings.state_dir)
+        bundle = configured_bundle(self.settings.model, self.settings.state_dir)
         with opened_device(bundle, self.settings.model, self.look, self.can) as device:
             settled = device.settled(self.settings.model)
             batch, figures = self._figures(bundle, settled, rounds)

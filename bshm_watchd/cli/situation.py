@@ -8,7 +8,7 @@ from bshm_watchd.cli.advice import Situation
 from bshm_watchd.config import Settings
 from bshm_watchd.errors import ConfigError
 from bshm_watchd.intake.file_systems import file_system
-from bshm_watchd.matting.bundle import find_bundle
+from bshm_watchd.matting.bundle import configured_bundle
 from bshm_watchd.matting.devices.evidence import Evidence
 from bshm_watchd.matting.devices.opening import choose_device
 from bshm_watchd.matting.int8 import read_int8
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 def situation(settings: Settings, cpu: Processor, found: Evidence) -> Situation | None:
     """None where the model can't start as configured, or computes nothing: there is nothing to make faster."""
     try:
-        bundle = find_bundle(settings.model.bundle, settings.state_dir)
+        bundle = configured_bundle(settings.model, settings.state_dir)
         device = choose_device(bundle, settings.model, lambda *, wanted: found)
         settled = device.settled(settings.model)
         unpinned = settled.model_copy(update={"runtime": "auto"})

@@ -24,7 +24,7 @@ from bshm_watchd.clock import Clock, SystemClock
 from bshm_watchd.errors import ConfigError, WatchdError
 from bshm_watchd.matting.batcher import Batcher
 from bshm_watchd.matting.bshm.tensorflow_runtime import TensorFlowRuntime
-from bshm_watchd.matting.bundle import Bundle, read_bundle
+from bshm_watchd.matting.bundle import Bundle, configured_bundle
 from bshm_watchd.matting.manifest import FixedSize
 from bshm_watchd.matting.photo import Photo
 from bshm_watchd.matting.runtimes import make_runtime
@@ -114,7 +114,8 @@ def main(arguments: list[str]) -> int:
     wanted = json.loads(sys.stdin.read())
     settings = config.ModelSettings.model_validate(wanted["settings"])
     try:
-        figures = _compute(read_bundle(directory), settings, np.load(picture), answer, Effort(**wanted["effort"]))
+        bundle = configured_bundle(settings.model_copy(update={"bundle": str(directory)}), directory)
+        figures = _compute(bundle, settings, np.load(picture), answer, Effort(**wanted["effort"]))
     except WatchdError as error:
         print("; ".join(str(error).splitlines()), file=sys.stderr)  # noqa: T201
         return 1
