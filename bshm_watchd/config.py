@@ -26,6 +26,7 @@ class ModelSettings(FrozenSettings):
     device: Literal["auto", "cpu", "gpu"] = "auto"
     precision: Literal["auto", "f32", "bf16", "fp16", "int8"] = "auto"
     memory_limit_mib: int | None = Field(None, ge=256)
+    verify_on_change: bool = True
 
 
 class BatchSettings(FrozenSettings):

@@ -65,6 +65,17 @@ def can_use_gpu(bundle: Bundle, settings: ModelSettings) -> bool:
     return any(row.gpu for row in _fitting(bundle, settings))
 
 
+def runtime_of(bundle: Bundle, settings: ModelSettings) -> str:
+    """The name of the runtime that `make_runtime` takes. Raises `ConfigError` where none fits."""
+    return _row_for(bundle, settings).runtime
+
+
+def fitting_runtimes(bundle: Bundle, settings: ModelSettings) -> list[str]:
+    """All that compute the bundle on the settled device, in the precision that `precision_of` settles."""
+    precision = precision_of(bundle, settings)
+    return [row.runtime for row in _fitting(bundle, settings) if precision in row.precisions(settings)]
+
+
 def precision_of(bundle: Bundle, settings: ModelSettings) -> Precision:
     """What the bundle is computed with. Raises `ConfigError` where its runtime does not know the wanted one.
 

@@ -102,7 +102,7 @@ def _quick_look(sources: Sources) -> Evidence:
         gpus=_gpus(sources),
         control=_node(sources.dev / "nvidiactl", try_it=True),
         memory=_node(sources.dev / "nvidia-uvm"),
-        driver=_driver(sources.proc),
+        driver=driver_version(sources.proc),
         visible=sources.environment.get("CUDA_VISIBLE_DEVICES"),
         order=sources.environment.get("CUDA_DEVICE_ORDER"),
         tensorflow=_tensorflow(sources),
@@ -136,7 +136,8 @@ def _told(proc: Path) -> list[Gpu]:
     return found
 
 
-def _driver(proc: Path) -> str | None:
+def driver_version(proc: Path = Path("/proc")) -> str | None:
+    """Of the loaded kernel module; None where none is loaded."""
     path = proc / "driver" / "nvidia" / "version"
     if not path.exists():
         return None
