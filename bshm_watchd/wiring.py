@@ -69,6 +69,7 @@ def open_daemon(
     from bshm_watchd.matting.decoder import ChildDecoder
     from bshm_watchd.matting.devices.figures import metered
     from bshm_watchd.matting.devices.opening import opened_device, tell
+    from bshm_watchd.matting.measured_runtime import settled_runtime
     from bshm_watchd.matting.runtimes import make_runtime
     from bshm_watchd.matting.sandbox import walls
     from bshm_watchd.matting.told import computed
@@ -82,7 +83,8 @@ def open_daemon(
         bundle = find_bundle(settings.model.bundle, settings.state_dir)
         device = stack.enter_context((opening or opened_device)(bundle, settings.model))
         tell(device)
-        model, batch, limits = device.settled(settings.model), settings.batch, settings.limits
+        model = settled_runtime(bundle, device.settled(settings.model), settings.state_dir)
+        batch, limits = settings.batch, settings.limits
         runtime, words = make_runtime(bundle, model, batch.max_size), computed(bundle, model, device)
         figures = stack.enter_context(metered(device, clock))
         batcher = Batcher(

@@ -36,7 +36,7 @@ def test_a_matte_that_is_right_on_average_and_poor_at_its_edge_is_out_of_bounds(
 
 def test_a_matte_that_is_as_it_must_be_is_told_with_both_figures_and_bounds(tmp_path: Path) -> None:
     bundle = golden_bundle(tmp_path, mean=0.002, edge_psnr_db=38)
-    *_, checked = check_bundle(bundle, ModelSettings())
+    *_, checked = check_bundle(bundle, ModelSettings(), tmp_path)
     assert checked.passed
     assert checked.message == (
         "alpha differs by 0.00000 on average at f32 (at most 0.002), its edge has 60.0 dB (at least 38)"
@@ -74,11 +74,11 @@ def test_the_bundles_of_the_catalogue_bound_the_edge_wherever_they_bound_the_mea
 
 
 @pytest.mark.slow
-def test_an_imported_bundle_bounds_the_edge_by_what_was_measured_and_is_within() -> None:
+def test_an_imported_bundle_bounds_the_edge_by_what_was_measured_and_is_within(tmp_path: Path) -> None:
     bundle: Bundle = stand_in_bundle()
     (golden,) = bundle.manifest.golden
     precisions: set[Precision] = {"f32", "bf16"}
     assert precisions <= golden.edge_psnr_db.keys()
     assert golden.edge_psnr_db["f32"] > golden.edge_psnr_db["bf16"]
-    *_, checked = check_bundle(bundle, ModelSettings(runtime="openvino"))
+    *_, checked = check_bundle(bundle, ModelSettings(runtime="openvino"), tmp_path)
     assert checked.passed

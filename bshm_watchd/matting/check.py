@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bshm_watchd.errors import InstanceRunning, WatchdError
 from bshm_watchd.matting.batcher import Batcher
 from bshm_watchd.matting.devices.opening import opened_device
 from bshm_watchd.matting.golden import golden_found
+from bshm_watchd.matting.measured_runtime import settled_runtime
 from bshm_watchd.matting.runtimes import Precision, make_runtime, precision_of
 
 if TYPE_CHECKING:
@@ -36,8 +38,10 @@ class Finding:
     edge_bound_db: float | None = None
 
 
-def check_bundle(bundle: Bundle, settings: ModelSettings) -> list[Finding]:
+def check_bundle(bundle: Bundle, settings: ModelSettings, state_dir: Path) -> list[Finding]:
     """Everything there is to check, in order; stops where going on makes no sense.
+
+    `state_dir` remembers which runtime `auto` means.
 
     Raises `InstanceRunning` where the GPU is taken, which says nothing of the bundle; nothing else of its own.
     """
@@ -48,7 +52,7 @@ def check_bundle(bundle: Bundle, settings: ModelSettings) -> list[Finding]:
     with ExitStack() as stack:
         try:
             device = stack.enter_context(opened_device(bundle, settings))
-            settled = device.settled(settings)
+            settled = settled_runtime(bundle, device.settled(settings), state_dir)
             precision = precision_of(bundle, settled)
             batcher = stack.enter_context(Batcher(make_runtime(bundle, settled), bundle, 1, 0))
         except InstanceRunning:

@@ -58,7 +58,7 @@ def computed_as(bundle: Bundle, settings: ModelSettings) -> Computed:
     return Computed(bundle, runtime_of(bundle, settings), precision_of(bundle, settings), settings.device)
 
 
-def circumstances(computed: Computed, gpu: str | None = None) -> Circumstances:
+def circumstances(computed: Computed, gpu: str | None = None) -> dict[str, str]:
     """As they are now; `gpu`: its name, where it computes."""
     on_gpu = computed.device == "gpu"
     return {
@@ -69,7 +69,7 @@ def circumstances(computed: Computed, gpu: str | None = None) -> Circumstances:
     }
 
 
-def processor(cpuinfo: str) -> Circumstances:
+def processor(cpuinfo: str) -> dict[str, str]:
     """Of `/proc/cpuinfo`: of its first core, which are all alike."""
     model = re.search(r"^(?:model name|CPU part)\s*: (.*)$", cpuinfo, re.MULTILINE)
     flags = re.search(r"^(?:flags|Features)\s*: (.*)$", cpuinfo, re.MULTILINE)
@@ -77,7 +77,7 @@ def processor(cpuinfo: str) -> Circumstances:
     return {"CPU": model[1] if model else "unknown", "CPU features": " ".join(features) or "none"}
 
 
-def cores() -> Circumstances:
+def cores() -> dict[str, str]:
     """How many this process may use: speed hangs on it, and alpha does not."""
     return {"CPU cores": str(len(os.sched_getaffinity(0)))}
 

@@ -51,7 +51,8 @@ class _Row:
 def make_runtime(bundle: Bundle, settings: ModelSettings, max_batch: int = 1) -> Runtime:
     """The first row that fits, not yet started; `max_batch`: how many pictures it may get at once.
 
-    `settings.device` is settled: `auto` means the CPU here. Raises `ConfigError` when no row fits.
+    `settings.device` is settled: `auto` means the CPU here. So is `settings.runtime` where several fit; which of them
+    is the faster one `measured_runtime.py` finds out. Raises `ConfigError` when no row fits.
     """
     row = _row_for(bundle, settings)
     precision = precision_of(bundle, settings)

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import json
 import resource
+import statistics
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,7 +21,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bshm_watchd import config
-from bshm_watchd.clock import SystemClock
+from bshm_watchd.clock import Clock, SystemClock
 from bshm_watchd.errors import ConfigError, WatchdError
 from bshm_watchd.matting.batcher import Batcher
 from bshm_watchd.matting.bshm.tensorflow_runtime import TensorFlowRuntime
@@ -34,17 +37,22 @@ if TYPE_CHECKING:
 
 _SECONDS = 600.0
 _ROUNDS = 3
+_ENOUGH_SECONDS = 10.0  # of measuring one thing
 _KIB = 1024
 _MIB = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """`start_seconds`: until it is warm; `steady_seconds`: median of a picture then; `peak_mib`: see `memory_mib`."""
+    """`start_seconds`: until it is warm; `steady_seconds`: median of a picture then; `peak_mib`: see `memory_mib`.
+
+    `pictures_per_second`: with as many pictures in work as the runtime has streams.
+    """
 
     runtime: str
     start_seconds: float
     steady_seconds: float
+    pictures_per_second: float
     peak_mib: float
     alpha: Alpha
 
@@ -90,20 +98,36 @@ def _compute(bundle: Bundle, settings: ModelSettings, pixels: Pixels, answer: Pa
     size = bundle.manifest.working_size.padded_to(*pixels.shape[:2])
     alone = {"working_size": FixedSize(rule="fixed", height=size[0], width=size[1])}
     runtime = make_runtime(Bundle(bundle.directory, bundle.manifest.model_copy(update=alone)), settings)
-    clock, times = SystemClock(), []
+    clock = SystemClock()
     began = clock.monotonic()
     with Batcher(runtime, bundle, 1, 0) as batcher:
         start_seconds = clock.monotonic() - began
-        for _ in range(_ROUNDS):
-            began = clock.monotonic()
-            alpha = batcher.matte(Photo(pixels))
-            times.append(clock.monotonic() - began)
+        steady_seconds = _seconds(lambda: batcher.matte(Photo(pixels)), clock)
+        np.save(answer, batcher.matte(Photo(pixels)))
         peak_mib = memory_mib(runtime)
-    np.save(answer, alpha)
+        together_seconds = _together_seconds(batcher, runtime.streams, pixels, clock) or steady_seconds
     return {
-        "runtime": repr(runtime), "start_seconds": start_seconds, "steady_seconds": sorted(times)[_ROUNDS // 2],
-        "peak_mib": peak_mib,
+        "runtime": repr(runtime), "start_seconds": start_seconds, "steady_seconds": steady_seconds,
+        "pictures_per_second": runtime.streams / together_seconds, "peak_mib": peak_mib,
     }  # fmt: skip
+
+
+def _together_seconds(batcher: Batcher, streams: int, pixels: Pixels, clock: Clock) -> float | None:
+    """Of so many pictures at once; None where that is one picture, which was measured."""
+    if streams == 1:
+        return None
+    with ThreadPoolExecutor(streams) as pool:
+        return _seconds(lambda: list(pool.map(batcher.matte, [Photo(pixels)] * streams)), clock)
+
+
+def _seconds(work: Callable[[], object], clock: Clock) -> float:
+    """The median of a few rounds, of fewer where they are slow."""
+    times: list[float] = []
+    while len(times) < _ROUNDS and sum(times) < _ENOUGH_SECONDS:
+        began = clock.monotonic()
+        work()
+        times.append(clock.monotonic() - began)
+    return statistics.median(times)
 
 
 def memory_mib(runtime: Runtime) -> float:

@@ -16,6 +16,7 @@ from bshm_watchd.matting.circumstances import changes
 from bshm_watchd.matting.golden import golden_found
 from bshm_watchd.matting.remembered import Remembered
 from bshm_watchd.matting.runtime import MattingFailed
+from bshm_watchd.matting.runtimes import Precision
 
 if TYPE_CHECKING:
     from bshm_watchd.matting.batcher import Batcher
@@ -36,7 +37,7 @@ class Passed(BaseModel):
 
     bundle: str
     runtime: str
-    precision: str
+    precision: Precision
     device: str
     at: str
     circumstances: dict[str, str]
