@@ -46,7 +46,8 @@ _MIB = 1 << 20
 class Trial:
     """`start_seconds`: until it is warm; `steady_seconds`: median of a picture then; `peak_mib`: see `memory_mib`.
 
-    `pictures_per_second`: with as many pictures in work as the runtime has streams.
+    `pictures_per_second`: with as many pictures in work as the runtime has streams, in the fastest round: what else
+    the machine does slows a round down, and never speeds it up.
     """
 
     runtime: str
@@ -102,32 +103,30 @@ def _compute(bundle: Bundle, settings: ModelSettings, pixels: Pixels, answer: Pa
     began = clock.monotonic()
     with Batcher(runtime, bundle, 1, 0) as batcher:
         start_seconds = clock.monotonic() - began
-        steady_seconds = _seconds(lambda: batcher.matte(Photo(pixels)), clock)
+        one_by_one = _seconds(lambda: batcher.matte(Photo(pixels)), clock)
         np.save(answer, batcher.matte(Photo(pixels)))
         peak_mib = memory_mib(runtime)
-        together_seconds = _together_seconds(batcher, runtime.streams, pixels, clock) or steady_seconds
+        together = _together(batcher, runtime.streams, pixels, clock) if runtime.streams > 1 else one_by_one
     return {
-        "runtime": repr(runtime), "start_seconds": start_seconds, "steady_seconds": steady_seconds,
-        "pictures_per_second": runtime.streams / together_seconds, "peak_mib": peak_mib,
+        "runtime": repr(runtime), "start_seconds": start_seconds, "steady_seconds": statistics.median(one_by_one),
+        "pictures_per_second": runtime.streams / min(together), "peak_mib": peak_mib,
     }  # fmt: skip
 
 
-def _together_seconds(batcher: Batcher, streams: int, pixels: Pixels, clock: Clock) -> float | None:
-    """Of so many pictures at once; None where that is one picture, which was measured."""
-    if streams == 1:
-        return None
+def _together(batcher: Batcher, streams: int, pixels: Pixels, clock: Clock) -> list[float]:
+    """Seconds for so many pictures at once."""
     with ThreadPoolExecutor(streams) as pool:
         return _seconds(lambda: list(pool.map(batcher.matte, [Photo(pixels)] * streams)), clock)
 
 
-def _seconds(work: Callable[[], object], clock: Clock) -> float:
-    """The median of a few rounds, of fewer where they are slow."""
+def _seconds(work: Callable[[], object], clock: Clock) -> list[float]:
+    """Of a few rounds, of fewer where they are slow."""
     times: list[float] = []
     while len(times) < _ROUNDS and sum(times) < _ENOUGH_SECONDS:
         began = clock.monotonic()
         work()
         times.append(clock.monotonic() - began)
-    return statistics.median(times)
+    return times
 
 
 def memory_mib(runtime: Runtime) -> float:
