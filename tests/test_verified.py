@@ -17,10 +17,12 @@ from bshm_watchd.errors import ConfigError, RuntimeBroken
 from bshm_watchd.matting.batcher import Batcher
 from bshm_watchd.matting.bundle import Bundle
 from bshm_watchd.matting.circumstances import Computed, changes, circumstances, processor
+from bshm_watchd.matting.devices.looking import gpu_libraries
 from bshm_watchd.matting.runtime import MattingFailed
 from bshm_watchd.matting.verified import passes, verify_on_change
 from tests.support.clock import FakeClock
 from tests.support.golden import MATTE, golden_bundle
+from tests.support.gpus import PACKAGES, Machine
 from tests.support.runtimes import ScriptedRuntime, arithmetic_bundle, green
 
 if TYPE_CHECKING:
@@ -235,6 +237,23 @@ def test_circumstances_name_libraries_processor_and_the_bundle(studio: Started) 
     assert {"bshm-watchd", "numpy", "openvino", "tensorflow", "ai-edge-litert", "CPU", "bundle.yaml"} <= found.keys()
     assert "GPU driver" not in found
     assert circumstances(Computed(studio.bundle, "tensorflow", "fp16", "gpu"), "RTX 4090")["GPU"] == "RTX 4090"
+
+
+def test_on_a_gpu_the_libraries_of_its_own_count_wherever_they_come_from(tmp_path: Path) -> None:
+    machine = Machine(tmp_path)
+    assert gpu_libraries(machine.sources)["libcudnn.so.9"] == PACKAGES["nvidia-cudnn-cu12"]
+    del machine.packages["nvidia-cudnn-cu12"]
+    assert "libcudnn.so.9" not in gpu_libraries(machine.sources)
+    machine.libraries["libcudnn.so.9"] = "/usr/lib/libcudnn.so.9.8.0"
+    assert gpu_libraries(machine.sources)["libcudnn.so.9"] == "9.8.0"
+
+
+def test_int8_hangs_on_the_record_of_its_networks_also_where_that_is_gone(studio: Started) -> None:
+    in_int8 = Computed(studio.bundle, "openvino", "int8", "cpu")
+    assert "int8.yaml" not in circumstances(in_int8)
+    studio.bundle.path("int8.yaml").write_text("networks: []")
+    assert "int8.yaml" in circumstances(in_int8)
+    assert "int8.yaml" not in circumstances(studio.computed)
 
 
 def test_another_manifest_is_another_circumstance(studio: Started) -> None:

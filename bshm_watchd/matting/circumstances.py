@@ -6,13 +6,13 @@ import hashlib
 import importlib.metadata
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bshm_watchd.matting.bundle import MANIFEST
-from bshm_watchd.matting.devices.looking import driver_version
+from bshm_watchd.matting.devices.looking import driver_version, gpu_libraries
 from bshm_watchd.matting.int8 import RECORD
 from bshm_watchd.matting.runtimes import precision_of, runtime_of
 
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 _LIBRARIES = (
     "bshm-watchd", "numpy", "opencv-python-headless", "openvino", "tensorflow", "tensorflow-cpu", "ai-edge-litert",
 )  # fmt: skip
-_OF_A_GPU = "nvidia-"  # CUDA's own libraries, cuDNN among them
 # What decides by which instructions a network is computed, in the kernel's spelling.
 _FEATURES = frozenset(
     (
@@ -60,11 +59,10 @@ def computed_as(bundle: Bundle, settings: ModelSettings) -> Computed:
 
 def circumstances(computed: Computed, gpu: str | None = None) -> dict[str, str]:
     """As they are now; `gpu`: its name, where it computes."""
-    on_gpu = computed.device == "gpu"
     return {
-        **_versions(_OF_A_GPU if on_gpu else None),
+        **_versions(),
         **processor(Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")),
-        **({"GPU": gpu or "unknown", "GPU driver": driver_version() or "none"} if on_gpu else {}),
+        **(_of_gpu(gpu) if computed.device == "gpu" else {}),
         **_hashes(computed),
     }
 
@@ -92,10 +90,12 @@ def changes(before: Circumstances, now: Circumstances) -> list[str]:
     ]
 
 
-def _versions(also: str | None) -> dict[str, str]:
-    """`also`: how the names of further distributions begin."""
-    found = {name: version for name in _LIBRARIES if (version := _version(name)) is not None}
-    return found | (dict(_beginning_with(also)) if also else {})
+def _of_gpu(name: str | None) -> dict[str, str]:
+    return {"GPU": name or "unknown", "GPU driver": driver_version() or "none", **gpu_libraries()}
+
+
+def _versions() -> dict[str, str]:
+    return {name: version for name in _LIBRARIES if (version := _version(name)) is not None}
 
 
 def _version(name: str) -> str | None:
@@ -105,12 +105,8 @@ def _version(name: str) -> str | None:
         return None
 
 
-def _beginning_with(start: str) -> Iterable[tuple[str, str]]:
-    named = ((found.name.lower().replace("_", "-"), found.version) for found in importlib.metadata.distributions())
-    return sorted((name, version) for name, version in named if name.startswith(start))
-
-
 def _hashes(computed: Computed) -> dict[str, str]:
     """The manifest names every file of the bundle with its hash; so does the record of its INT8 networks."""
     names = (MANIFEST, RECORD) if computed.precision == "int8" else (MANIFEST,)
-    return {name: hashlib.sha256(computed.bundle.path(name).read_bytes()).hexdigest()[:12] for name in names}
+    found = ((name, computed.bundle.path(name)) for name in names)
+    return {name: hashlib.sha256(path.read_bytes()).hexdigest()[:12] for name, path in found if path.exists()}

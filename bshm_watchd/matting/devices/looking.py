@@ -190,6 +190,11 @@ def _driver_library(sources: Sources) -> str | None:
     return None if path is None else _version_in(path)
 
 
+def gpu_libraries(sources: Sources | None = None) -> dict[str, str]:
+    """By their names for the loader, the versions of what TensorFlow loads for its GPU: pip's, else the system's."""
+    return {found.name: found.version or "unknown" for found in _libraries(sources or Sources()) if found.found}
+
+
 def _libraries(sources: Sources) -> tuple[Library, ...]:
     packages = sources.packages()
     wanted = [found for requirement in sources.requirements() if (found := _WANTED.match(requirement))]
