@@ -61,11 +61,6 @@ def make_runtime(bundle: Bundle, settings: ModelSettings, max_batch: int = 1) ->
     return row.make(bundle, Wanted(settings, precision, max_batch))
 
 
-def can_use_gpu(bundle: Bundle, settings: ModelSettings) -> bool:
-    """Whether any runtime that fits the bundle and the settings computes on a GPU."""
-    return any(row.gpu for row in _fitting(bundle, settings))
-
-
 def runtime_of(bundle: Bundle, settings: ModelSettings) -> str:
     """The name of the runtime that `make_runtime` takes. Raises `ConfigError` where none fits."""
     return _row_for(bundle, settings).runtime
@@ -75,6 +70,11 @@ def fitting_runtimes(bundle: Bundle, settings: ModelSettings) -> list[str]:
     """All that compute the bundle on the settled device, in the precision that `precision_of` settles."""
     precision = precision_of(bundle, settings)
     return [row.runtime for row in _fitting(bundle, settings) if precision in row.precisions(settings)]
+
+
+def can_use_gpu(bundle: Bundle, settings: ModelSettings) -> bool:
+    """Whether any runtime that fits the bundle and the settings computes on a GPU."""
+    return any(row.gpu for row in _fitting(bundle, settings))
 
 
 def precision_of(bundle: Bundle, settings: ModelSettings) -> Precision:

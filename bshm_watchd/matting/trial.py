@@ -8,12 +8,9 @@ from __future__ import annotations
 
 import json
 import resource
-import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,7 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bshm_watchd import config
-from bshm_watchd.clock import Clock, SystemClock
+from bshm_watchd.clock import SystemClock
 from bshm_watchd.errors import ConfigError, WatchdError
 from bshm_watchd.matting.batcher import Batcher
 from bshm_watchd.matting.bshm.tensorflow_runtime import TensorFlowRuntime
@@ -29,6 +26,7 @@ from bshm_watchd.matting.bundle import Bundle, read_bundle
 from bshm_watchd.matting.manifest import FixedSize
 from bshm_watchd.matting.photo import Photo
 from bshm_watchd.matting.runtimes import make_runtime
+from bshm_watchd.matting.throughput import pictures_per_second
 
 if TYPE_CHECKING:
     from bshm_watchd.config import ModelSettings
@@ -37,7 +35,6 @@ if TYPE_CHECKING:
 
 _SECONDS = 600.0
 _ROUNDS = 3
-_ENOUGH_SECONDS = 10.0  # of measuring one thing
 _KIB = 1024
 _MIB = 1 << 20
 
@@ -46,15 +43,14 @@ _MIB = 1 << 20
 class Trial:
     """`start_seconds`: until it is warm; `steady_seconds`: median of a picture then; `peak_mib`: see `memory_mib`.
 
-    `pictures_per_second`: with as many pictures in work as the runtime has streams, in the fastest round: what else
-    the machine does slows a round down, and never speeds it up.
+    `pictures_per_second`: see `throughput.py`.
     """
 
     runtime: str
     start_seconds: float
     steady_seconds: float
-    pictures_per_second: float
     peak_mib: float
+    pictures_per_second: float
     alpha: Alpha
 
 
@@ -99,34 +95,21 @@ def _compute(bundle: Bundle, settings: ModelSettings, pixels: Pixels, answer: Pa
     size = bundle.manifest.working_size.padded_to(*pixels.shape[:2])
     alone = {"working_size": FixedSize(rule="fixed", height=size[0], width=size[1])}
     runtime = make_runtime(Bundle(bundle.directory, bundle.manifest.model_copy(update=alone)), settings)
-    clock = SystemClock()
+    clock, times = SystemClock(), []
     began = clock.monotonic()
     with Batcher(runtime, bundle, 1, 0) as batcher:
         start_seconds = clock.monotonic() - began
-        one_by_one = _seconds(lambda: batcher.matte(Photo(pixels)), clock)
-        np.save(answer, batcher.matte(Photo(pixels)))
+        for _ in range(_ROUNDS):
+            began = clock.monotonic()
+            alpha = batcher.matte(Photo(pixels))
+            times.append(clock.monotonic() - began)
         peak_mib = memory_mib(runtime)
-        together = _together(batcher, runtime.streams, pixels, clock) if runtime.streams > 1 else one_by_one
+        speed = pictures_per_second(batcher, runtime.streams, pixels, clock)
+    np.save(answer, alpha)
     return {
-        "runtime": repr(runtime), "start_seconds": start_seconds, "steady_seconds": statistics.median(one_by_one),
-        "pictures_per_second": runtime.streams / min(together), "peak_mib": peak_mib,
+        "runtime": repr(runtime), "start_seconds": start_seconds, "steady_seconds": sorted(times)[_ROUNDS // 2],
+        "peak_mib": peak_mib, "pictures_per_second": speed,
     }  # fmt: skip
-
-
-def _together(batcher: Batcher, streams: int, pixels: Pixels, clock: Clock) -> list[float]:
-    """Seconds for so many pictures at once."""
-    with ThreadPoolExecutor(streams) as pool:
-        return _seconds(lambda: list(pool.map(batcher.matte, [Photo(pixels)] * streams)), clock)
-
-
-def _seconds(work: Callable[[], object], clock: Clock) -> list[float]:
-    """Of a few rounds, of fewer where they are slow."""
-    times: list[float] = []
-    while len(times) < _ROUNDS and sum(times) < _ENOUGH_SECONDS:
-        began = clock.monotonic()
-        work()
-        times.append(clock.monotonic() - began)
-    return times
 
 
 def memory_mib(runtime: Runtime) -> float:
