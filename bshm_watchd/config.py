@@ -27,6 +27,7 @@ class ModelSettings(FrozenSettings):
     precision: Literal["auto", "f32", "bf16", "fp16", "int8"] = "auto"
     working_side: int | None = Field(None, ge=64, le=1920)
     memory_limit_mib: int | None = Field(None, ge=256)
+    verify_on_change: bool = True
 
 
 class BatchSettings(FrozenSettings):

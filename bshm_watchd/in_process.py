@@ -46,13 +46,15 @@ def open_in_process(
     from bshm_watchd.matting.bundle import configured_bundle
     from bshm_watchd.matting.decoder import ChildDecoder
     from bshm_watchd.matting.devices.opening import opened_device
+    from bshm_watchd.matting.measured_runtime import settled_runtime
     from bshm_watchd.matting.runtimes import make_runtime
 
     cores = len(os.sched_getaffinity(0))
     bundle = configured_bundle(model, state_dir)
     with contextlib.ExitStack() as stack:
         device = stack.enter_context((opening or opened_device)(bundle, model))
-        runtime = make_runtime(bundle, device.settled(model), batch.max_size)
+        settled = settled_runtime(bundle, device.settled(model), state_dir)
+        runtime = make_runtime(bundle, settled, batch.max_size)
         # The decoder's children load their codecs while the model is loaded here.
         children = ChildDecoder(cores, limits.max_pixels, limits.decode_seconds, max_file_bytes=limits.max_file_bytes)
         decoder = stack.enter_context(children)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from bshm_watchd import logs
 from bshm_watchd.answers import Answers
 from bshm_watchd.clock import Clock, SystemClock
-from bshm_watchd.config import HotFolderSettings, Settings
+from bshm_watchd.config import HotFolderSettings, ModelSettings, Settings
 from bshm_watchd.daemon import Daemon, Seams
 from bshm_watchd.disk.folder import HotFolder
 from bshm_watchd.disk.ops import Disk
@@ -43,6 +43,8 @@ from bshm_watchd.threads import FolderThread, WorkerThreads
 if TYPE_CHECKING:
     from bshm_watchd.delivery.background import BackgroundFiles
     from bshm_watchd.matting.batcher import Batcher
+    from bshm_watchd.matting.bundle import Bundle
+    from bshm_watchd.matting.devices.choice import Device
     from bshm_watchd.matting.devices.opening import Opening
     from bshm_watchd.matting.runtime import Runtime
     from bshm_watchd.matting.sandbox import Walls
@@ -67,6 +69,7 @@ def open_daemon(
     from bshm_watchd.matting.decoder import ChildDecoder
     from bshm_watchd.matting.devices.figures import metered
     from bshm_watchd.matting.devices.opening import opened_device, tell
+    from bshm_watchd.matting.measured_runtime import settled_runtime
     from bshm_watchd.matting.runtimes import make_runtime
     from bshm_watchd.matting.sandbox import walls
     from bshm_watchd.matting.told import computed
@@ -80,7 +83,8 @@ def open_daemon(
         bundle = configured_bundle(settings.model, settings.state_dir)
         device = stack.enter_context((opening or opened_device)(bundle, settings.model))
         tell(device)
-        model, batch, limits = device.settled(settings.model), settings.batch, settings.limits
+        model = settled_runtime(bundle, device.settled(settings.model), settings.state_dir)
+        batch, limits = settings.batch, settings.limits
         runtime, words = make_runtime(bundle, model, batch.max_size), computed(bundle, model, device)
         figures = stack.enter_context(metered(device, clock))
         batcher = Batcher(
@@ -92,7 +96,8 @@ def open_daemon(
         decoder = ChildDecoder(cores, limits.max_pixels, limits.decode_seconds, max_file_bytes=limits.max_file_bytes)
         stack.enter_context(decoder)
         _tell_walls(walls())
-        stack.enter_context(_loading(batcher, runtime, words, settings.batch.max_size, inbox))
+        check = partial(_check_golden_pictures, batcher, bundle, model, device, settings.state_dir, clock)
+        stack.enter_context(_loading(batcher, runtime, check, words, settings.batch.max_size, inbox))
 
         make = partial(_folder, settings=settings, journal=journal, inbox=inbox, us=us, clock=clock)
         states = [make(folder) for folder in settings.hot_folders]
@@ -122,14 +127,17 @@ def _tell_walls(found: Walls) -> None:
 
 
 @contextlib.contextmanager
-def _loading(batcher: Batcher, runtime: Runtime, device: str, max_size: int, inbox: Inbox) -> Iterator[None]:
-    """Load and warm up the model beside everything else that a start does; it is closed on the way out."""
+def _loading(
+    batcher: Batcher, runtime: Runtime, check: Callable[[], None], device: str, max_size: int, inbox: Inbox
+) -> Iterator[None]:
+    """Load, warm up and check the model beside everything else that a start does; it is closed on the way out."""
     started = threading.Event()
 
     def load() -> None:
         try:
             batcher.__enter__()
             started.set()
+            check()
             logs.info("model ready", device=device)
             inbox.put(ModelReady(runtime.streams * min(max_size, runtime.max_batch)))
         except Exception as error:  # noqa: BLE001  carried to the main thread, which ends the program
@@ -143,6 +151,17 @@ def _loading(batcher: Batcher, runtime: Runtime, device: str, max_size: int, inb
         thread.join(_CLOSE_SECONDS)
         if started.is_set():
             batcher.__exit__(None, None, None)
+
+
+def _check_golden_pictures(
+    batcher: Batcher, bundle: Bundle, model: ModelSettings, device: Device, state_dir: Path, clock: Clock
+) -> None:
+    from bshm_watchd.matting.circumstances import circumstances, computed_as
+    from bshm_watchd.matting.verified import verify_on_change
+
+    if model.verify_on_change:
+        computed = computed_as(bundle, model)
+        verify_on_change(batcher, computed, circumstances(computed, device.name), state_dir, clock)
 
 
 def _mark_clean_stop(journal: Journal, us: Owner) -> None:

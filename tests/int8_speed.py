@@ -25,7 +25,7 @@ from bshm_watchd.config import ModelSettings
 from bshm_watchd.errors import ConfigError
 from bshm_watchd.matting.batcher import Batcher
 from bshm_watchd.matting.bundle import Bundle, read_bundle
-from bshm_watchd.matting.check import difference
+from bshm_watchd.matting.golden import difference
 from bshm_watchd.matting.photo import Photo
 from bshm_watchd.matting.runtime import Runtime
 from bshm_watchd.matting.runtimes import make_runtime

@@ -13,7 +13,7 @@ from bshm_watchd.config import ModelSettings
 from bshm_watchd.errors import ConfigError, RuntimeBroken
 from bshm_watchd.matting.batcher import Batcher
 from bshm_watchd.matting.bundle import Bundle, read_bundle, sha256_of
-from bshm_watchd.matting.check import read_picture
+from bshm_watchd.matting.golden import read_picture
 from bshm_watchd.matting.litert_runtime import LiteRtRuntime
 from bshm_watchd.matting.manifest import TfliteModel
 from bshm_watchd.matting.photo import Photo

@@ -5,8 +5,10 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 import typer
+import yaml
 from typer.testing import CliRunner, Result
 
 from bshm_watchd.cli.model import app
@@ -16,6 +18,7 @@ from bshm_watchd.matting.bundle import Bundle, configured_bundle, read_bundle, s
 from bshm_watchd.matting.check import check_bundle
 from bshm_watchd.matting.manifest import BshmModel, GoldenPicture, ListedFile
 from bshm_watchd.matting.trial import tried
+from tests.standin.freezing import WEIGHTS
 from tests.support.composed import compose, save
 from tests.support.graphs import arithmetic_graph, arithmetic_graph_bundle, graph_file, stand_in
 
@@ -54,7 +57,7 @@ def test_an_imported_graph_is_a_bundle_that_verifies(state_dir: Path) -> None:
     assert isinstance(bundle.manifest.model, BshmModel)
     assert bundle.manifest.model.mib_per_megapixel is not None
     on_tensorflow = ModelSettings(bundle="bshm", runtime="tensorflow", device="cpu")
-    assert [finding.message for finding in check_bundle(bundle, on_tensorflow) if not finding.passed] == []
+    assert [finding.message for finding in check_bundle(bundle, on_tensorflow, state_dir) if not finding.passed] == []
 
 
 def test_a_network_that_answers_otherwise_than_when_it_was_imported_does_not_verify(tmp_path: Path) -> None:
@@ -68,17 +71,35 @@ def test_a_network_that_answers_otherwise_than_when_it_was_imported_does_not_ver
     files += [ListedFile(path=name, sha256=sha256_of(directory / name)) for name in (golden.picture, golden.matte)]
     changed = {"files": tuple(files), "golden": (golden,)}
     bundle = Bundle(directory, arithmetic_graph_bundle().manifest.model_copy(update=changed))
-    found = {finding.what: finding for finding in check_bundle(bundle, ModelSettings(runtime="openvino", device="cpu"))}
+    on_openvino = ModelSettings(runtime="openvino", device="cpu")
+    found = {finding.what: finding for finding in check_bundle(bundle, on_openvino, tmp_path)}
     assert found["files"].passed
     assert found["loads"].passed
     assert not found["shown.png"].passed
+
+
+def test_golden_pictures_are_held_to_their_own_size_whatever_working_side_is_set(tmp_path: Path) -> None:
+    """Nothing but the size differs: alpha of a picture that was made smaller would be another one."""
+    directory = Path(shutil.copytree(arithmetic_graph_bundle().directory, tmp_path / "own"))
+    golden = GoldenPicture(picture="shown.png", matte="shown.matte.png", mean_difference={"f32": 0.001})
+    shown = np.random.default_rng(1).integers(0, 256, (200, 200, 3)).astype(np.uint8)
+    save(directory / golden.picture, shown)
+    save(directory / golden.matte, np.round(shown @ np.array(WEIGHTS)).astype(np.uint8))
+    files = [*arithmetic_graph_bundle().manifest.files]
+    files += [ListedFile(path=name, sha256=sha256_of(directory / name)) for name in (golden.picture, golden.matte)]
+    manifest = arithmetic_graph_bundle().manifest.model_copy(update={"files": tuple(files), "golden": (golden,)})
+    content = yaml.safe_dump(manifest.model_dump(mode="json", exclude_defaults=True))
+    (directory / "bundle.yaml").write_text(content)
+    settings = ModelSettings(bundle=str(directory), runtime="openvino", device="cpu", working_side=64)
+    bundle = configured_bundle(settings, tmp_path)
+    assert [one.message for one in check_bundle(bundle, settings, tmp_path) if not one.passed] == []
 
 
 def test_a_trial_says_what_a_picture_takes_and_what_it_gives() -> None:
     pixels = compose(5, 300, 200).pixels
     trial = tried(arithmetic_graph_bundle(), ModelSettings(runtime="openvino", device="cpu"), pixels)
     assert trial.alpha.shape == (300, 200)
-    assert trial.start_seconds > 0 < trial.steady_seconds
+    assert trial.figures.start_seconds > 0 < trial.steady_seconds
     assert trial.peak_mib > 10
 
 

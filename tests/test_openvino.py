@@ -14,7 +14,7 @@ from bshm_watchd.config import ModelSettings
 from bshm_watchd.errors import ConfigError
 from bshm_watchd.matting.batcher import Batcher
 from bshm_watchd.matting.bundle import Bundle, read_bundle
-from bshm_watchd.matting.check import read_picture
+from bshm_watchd.matting.golden import read_picture
 from bshm_watchd.matting.runtime import streams_for
 from bshm_watchd.matting.runtimes import make_runtime
 from tests.support.runtimes import u2netp_bundle

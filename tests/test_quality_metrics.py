@@ -8,7 +8,8 @@ import cv2
 import numpy as np
 import pytest
 
-from tests.quality.metrics import connectivity_error, edge_psnr, errors, gradient_error
+from bshm_watchd.matting.edge_error import edge_psnr
+from tests.quality.metrics import connectivity_error, errors, gradient_error
 from tests.quality.pack import Alpha, part_of, read_pack
 from tests.quality.scenes import empty_scenes, own_colours, scenes
 from tests.support.composed import compose

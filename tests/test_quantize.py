@@ -127,7 +127,7 @@ def test_the_bundles_own_files_stay_what_they_were(tmp_path: Path) -> None:
 def test_verify_bounds_int8_by_what_was_found_when_it_was_made(tmp_path: Path) -> None:
     bundle = small_bundle(tmp_path)
     quantized(bundle, tmp_path, {"unchanged": unchanged})
-    *_, golden = check_bundle(bundle, INT8)
+    *_, golden = check_bundle(bundle, INT8, tmp_path)
     assert golden.passed
     assert golden.bound == pytest.approx(golden.difference + 0.01)
 

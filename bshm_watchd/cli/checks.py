@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from bshm_watchd import config
-from bshm_watchd.cli import chosen, gpu_findings
+from bshm_watchd.cli import chosen, gpu_findings, model_findings
 from bshm_watchd.cli.findings import Finding, note, ok, problem
 from bshm_watchd.config import HotFolderSettings, Settings, output_root
 from bshm_watchd.delivery.background import BackgroundFiles
@@ -130,6 +130,7 @@ def model(settings: Settings) -> Iterator[Finding]:
     else:
         yield ok(subject, f"{bundle.manifest.name} in {bundle.directory}, its hashes are right")
     yield from gpu_findings.device(bundle, settings.model)
+    yield from model_findings.remembered(bundle, settings.model, settings.state_dir)
 
 
 def backgrounds(settings: Settings) -> Iterator[Finding]:

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 from bshm_watchd.cli.findings import Finding, note, ok
 from bshm_watchd.clock import Clock, SystemClock
 from bshm_watchd.matting.bundle import catalogue, configured_bundle
-from bshm_watchd.matting.check import read_picture
 from bshm_watchd.matting.devices.looking import look as look_here
 from bshm_watchd.matting.devices.opening import Can, Look, opened_device
+from bshm_watchd.matting.golden import read_picture
 from bshm_watchd.matting.int8 import read_int8
+from bshm_watchd.matting.measured_runtime import settled_runtime
 from bshm_watchd.matting.runtimes import can_use_gpu, precision_of, runtime_names
 from bshm_watchd.matting.trial import Effort, Figures, tried
 
@@ -101,7 +102,7 @@ class Bench:
         """
         bundle = configured_bundle(self.settings.model, self.settings.state_dir)
         with opened_device(bundle, self.settings.model, self.look, self.can) as device:
-            settled = device.settled(self.settings.model)
+            settled = settled_runtime(bundle, device.settled(self.settings.model), self.settings.state_dir)
             batch, figures = self._figures(bundle, settled, rounds)
             setup = self._setup(bundle, settled, device, batch)
         return Measured(

@@ -120,7 +120,7 @@ def _verify(context: typer.Context, name: str | None) -> list[Finding]:
     bundles = installed_bundles(state_dir) if name is None else [find_bundle(name, state_dir)]
     if not bundles:
         raise ConfigError(["there is no model bundle here yet; fetch one with: bshm-watchd model fetch"])
-    return [finding for bundle in bundles for finding in check_bundle(bundle, _for_bundle(model, bundle))]
+    return [finding for bundle in bundles for finding in check_bundle(bundle, _for_bundle(model, bundle), state_dir)]
 
 
 def _for_bundle(model: config.ModelSettings, bundle: Bundle) -> config.ModelSettings:

@@ -29,6 +29,7 @@ from bshm_watchd.matting.scaling import enlarged, shrunk
 
 if TYPE_CHECKING:
     from bshm_watchd.matting.bundle import Bundle
+    from bshm_watchd.matting.manifest import BucketedSize
     from bshm_watchd.matting.photo import Alpha, Photo, Pixels
     from bshm_watchd.matting.runtime import Runtime
 
@@ -110,13 +111,14 @@ class Batcher:
         if not any(lane.is_alive() for lane in self._lanes):  # a batch that hangs keeps its runtime
             self._runtime.close()
 
-    def matte(self, photo: Photo) -> Alpha:
+    def matte(self, photo: Photo, size: BucketedSize | None = None) -> Alpha:
         """The photo's alpha at its own size, nowhere more opaque than the photo itself. Blocks until it is there.
 
-        Raises what this photo's inference raised, `BatcherClosed`, or `RuntimeBroken` (then for every call from now
-        on). A caller that gives up leaves its picture behind; that costs one inference and nobody's wait.
+        `size`: the working size for this photo, instead of the bundle's. Raises what this photo's inference raised,
+        `BatcherClosed`, or `RuntimeBroken` (then for every call from now on). A caller that gives up leaves its
+        picture behind; that costs one inference and nobody's wait.
         """
-        rule = self._bundle.manifest.working_size
+        rule = size or self._bundle.manifest.working_size
         working = shrunk(photo.pixels, *rule.of(photo.height, photo.width))
         coarse = self._queue(padded(working, rule.padded_to(photo.height, photo.width))).result()
         return self._at_full_size(photo, cropped(coarse, *working.shape[:2]))

@@ -24,8 +24,11 @@ _BLOCK_BYTES = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
+    """`golden_size`: the bundle's own working size, where another one is set: its golden pictures were made with it."""
+
     directory: Path
     manifest: Manifest
+    golden_size: BucketedSize | None = None
 
     def working_size(self, height: int, width: int) -> tuple[int, int]:
         """Height and width that the runtime gets for a photo of this height and width."""
@@ -88,7 +91,7 @@ def configured_bundle(settings: ModelSettings, state_dir: Path) -> Bundle:
         allowed = f"a multiple of {rule.stride} up to {rule.longest_side}"
         raise ConfigError([f"model.working_side: {side} must be {allowed} for the bundle {bundle.manifest.name}"])
     smaller = rule.model_copy(update={"longest_side": side})
-    return Bundle(bundle.directory, bundle.manifest.model_copy(update={"working_size": smaller}))
+    return Bundle(bundle.directory, bundle.manifest.model_copy(update={"working_size": smaller}), rule)
 
 
 def model_directories(state_dir: Path) -> tuple[Path, ...]:

@@ -7,29 +7,26 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from bshm_watchd.errors import ConfigError, InstanceRunning, WatchdError
+from bshm_watchd.errors import InstanceRunning, WatchdError
 from bshm_watchd.matting.batcher import Batcher
-from bshm_watchd.matting.decoding import Refused, decode_picture
 from bshm_watchd.matting.devices.opening import opened_device
-from bshm_watchd.matting.int8 import read_int8
-from bshm_watchd.matting.int8_gate import golden_bound
-from bshm_watchd.matting.photo import Photo
+from bshm_watchd.matting.golden import golden_found
+from bshm_watchd.matting.measured_runtime import settled_runtime
 from bshm_watchd.matting.runtimes import Precision, make_runtime, precision_of
 
 if TYPE_CHECKING:
     from bshm_watchd.config import ModelSettings
     from bshm_watchd.matting.bundle import Bundle
     from bshm_watchd.matting.manifest import GoldenPicture
-    from bshm_watchd.matting.photo import Alpha, Pixels
-
-_MAX_PIXELS = 4_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was checked; `difference` and `bound` are mean absolute differences of alpha, 0 to 1."""
+    """One thing that was checked.
+
+    `difference` and `bound`, which it may not exceed, are mean absolute differences of alpha, 0 to 1. `edge_psnr_db`
+    and `edge_bound_db`, below which it may not fall, are decibels.
+    """
 
     bundle: str
     what: str
@@ -37,10 +34,14 @@ class Finding:
     message: str
     difference: float | None = None
     bound: float | None = None
+    edge_psnr_db: float | None = None
+    edge_bound_db: float | None = None
 
 
-def check_bundle(bundle: Bundle, settings: ModelSettings) -> list[Finding]:
+def check_bundle(bundle: Bundle, settings: ModelSettings, state_dir: Path) -> list[Finding]:
     """Everything there is to check, in order; stops where going on makes no sense.
+
+    `state_dir` remembers which runtime `auto` means.
 
     Raises `InstanceRunning` where the GPU is taken, which says nothing of the bundle; nothing else of its own.
     """
@@ -51,7 +52,7 @@ def check_bundle(bundle: Bundle, settings: ModelSettings) -> list[Finding]:
     with ExitStack() as stack:
         try:
             device = stack.enter_context(opened_device(bundle, settings))
-            settled = device.settled(settings)
+            settled = settled_runtime(bundle, device.settled(settings), state_dir)
             precision = precision_of(bundle, settled)
             batcher = stack.enter_context(Batcher(make_runtime(bundle, settled), bundle, 1, 0))
         except InstanceRunning:
@@ -64,45 +65,13 @@ def check_bundle(bundle: Bundle, settings: ModelSettings) -> list[Finding]:
 
 
 def _check_golden(bundle: Bundle, golden: GoldenPicture, batcher: Batcher, precision: Precision) -> Finding:
-    bound = _bound(bundle, golden, precision)
-    if bound is None:
+    name, looked = bundle.manifest.name, golden_found(bundle, golden, batcher, precision)
+    if not looked.can_be_judged:
         message = f"the manifest has no bound for {precision}, so nothing says that this precision is right"
-        return Finding(bundle.manifest.name, golden.picture, False, message)
-    found = golden_difference(bundle, golden, batcher)
-    message = f"alpha differs by {found:.5f} on average at {precision}, allowed are {bound:.4g}"
-    return Finding(bundle.manifest.name, golden.picture, found <= bound, message, found, bound)
-
-
-def _bound(bundle: Bundle, golden: GoldenPicture, precision: Precision) -> float | None:
-    """The manifest's; that of INT8 networks comes of what they were found to be worth when they were made."""
-    if precision != "int8":
-        return golden.mean_difference.get(precision)
-    record = read_int8(bundle)
-    found = record.judgement.golden.get(golden.picture) if record and record.judgement else None
-    return None if found is None else golden_bound(found)
-
-
-def golden_difference(bundle: Bundle, golden: GoldenPicture, batcher: Batcher) -> float:
-    """Mean absolute difference of alpha, 0 to 1, from the matte that the picture must give."""
-    expected = read_picture(bundle.path(golden.matte)).pixels[:, :, 0]
-    return difference(batcher.matte(read_picture(bundle.path(golden.picture))), expected)
-
-
-def difference(alpha: Alpha, expected: Alpha) -> float:
-    """The mean over all pixels of two alphas of one size, 0 to 1."""
-    return float(np.abs(alpha.astype(np.int16) - expected).mean()) / 255
-
-
-def read_picture(path: Path) -> Photo:
-    """A picture of our own (its hash was checked), decoded in this process."""
-    made: list[Pixels] = []
-
-    def allocate(height: int, width: int) -> Pixels:
-        made.append(np.empty((height, width, 3), np.uint8))
-        return made[0]
-
-    try:
-        decoded = decode_picture(memoryview(path.read_bytes()), _MAX_PIXELS, allocate)
-    except Refused as error:
-        raise ConfigError([f"{path}: {error.detail}"]) from error
-    return Photo(made[0], decoded.opacity, decoded.metadata)
+        return Finding(name, golden.picture, False, f"{message}: {looked.told()}")
+    message = "; ".join([looked.told(), *looked.misses])
+    found, bounds = looked.found, looked.bounds
+    return Finding(
+        name, golden.picture, not looked.misses, message, found.mean, bounds.mean, found.edge_psnr_db,
+        bounds.edge_psnr_db,
+    )  # fmt: skip

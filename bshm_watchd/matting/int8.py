@@ -39,8 +39,8 @@ class Int8Network(_Part):
 class Judgement(_Part):
     """Differences of the bundle's alpha (0 to 1) from that of its f32 networks, each the mean over a photo.
 
-    `mean` and `worst` are over the photos that judged, none of which was calibrated with. `golden`: by the picture's
-    name, over the golden pictures.
+    `mean` and `worst` are over the photos that judged, none of which was calibrated with. By the picture's name, over
+    the golden pictures: `golden`, and the PSNR of their edges (`edge_error.py`).
     """
 
     mean: _Difference
@@ -48,6 +48,7 @@ class Judgement(_Part):
     photos: int = Field(ge=1)
     calibrated_with: int = Field(ge=1)
     golden: dict[str, _Difference] = {}
+    golden_edge_psnr_db: dict[str, float] = {}
 
 
 class Int8(_Part):

@@ -8,11 +8,14 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from bshm_watchd.matting.buckets import Size, buckets, fitted, placed
+from bshm_watchd.matting.edge_error import BEST_PSNR
 from bshm_watchd.matting.edge_pass import EdgePass
 from bshm_watchd.matting.fusion_rule import FusionRule
 
 _Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 _Mean = Annotated[float, Field(ge=0, lt=1)]
+_Decibels = Annotated[float, Field(gt=0, le=BEST_PSNR)]
+_Precision = Literal["f32", "bf16", "fp16", "int8"]
 
 
 class _Part(BaseModel):
@@ -235,11 +238,16 @@ class ArithmeticModel(_Part):
 
 
 class GoldenPicture(_Part):
-    """A picture and the matte it must give: at most this mean absolute difference of alpha (0 to 1), by precision."""
+    """A picture and the matte it must give, with bounds by precision.
+
+    `mean_difference`: the largest mean absolute difference of alpha (0 to 1). `edge_psnr_db`: the least PSNR of alpha
+    in the edge band (`edge_error.py`), in decibels; none where it is not bounded.
+    """
 
     picture: str
     matte: str
-    mean_difference: dict[Literal["f32", "bf16", "fp16", "int8"], _Mean]
+    mean_difference: dict[_Precision, _Mean]
+    edge_psnr_db: dict[_Precision, _Decibels] = {}
 
 
 class Manifest(_Part):

@@ -12,11 +12,12 @@ if TYPE_CHECKING:
 Precision = Literal["f32", "bf16", "int8"]
 
 
-def compiled(path: Path, precision: Precision, streams: int, cores: int, cache: Path | None = None) -> Any:
+def compiled(path: Path, precision: Precision, streams: int, cores: int) -> Any:
     """An `openvino.CompiledModel` of an ONNX file, a frozen graph of TensorFlow, or OpenVINO's own XML.
 
-    Left alone, OpenVINO picks bf16 without a word. What is not INT8 in an INT8 network is computed in f32. In `cache`
-    it keeps what it compiled, for the next start. Raises `ConfigError` where it can't load it, or the CPU can't do it.
+    Left alone, OpenVINO picks bf16 without a word. What is not INT8 in an INT8 network is computed in f32. No model
+    cache is used: OpenVINO does not notice damage in it. Raises `ConfigError` where it can't load it, or the CPU can't
+    do it.
     """
     from bshm_watchd.matting.quiet_openvino import openvino
 
@@ -29,8 +30,6 @@ def compiled(path: Path, precision: Precision, streams: int, cores: int, cache: 
         "NUM_STREAMS": str(streams),
         "INFERENCE_NUM_THREADS": str(cores),
     }
-    if cache is not None:
-        properties["CACHE_DIR"] = str(cache)
     try:
         return core.compile_model(str(path), "CPU", properties)
     except RuntimeError as error:

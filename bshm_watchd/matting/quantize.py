@@ -22,7 +22,7 @@ from bshm_watchd.errors import ConfigError, RejectedPhoto
 from bshm_watchd.matting.batcher import Batcher
 from bshm_watchd.matting.bshm.quantised import picture_network
 from bshm_watchd.matting.bundle import Bundle, sha256_of
-from bshm_watchd.matting.check import difference, golden_difference
+from bshm_watchd.matting.golden import apart, difference
 from bshm_watchd.matting.int8 import DIRECTORY, RECORD, Int8, Int8Network, Judgement, quantisable
 from bshm_watchd.matting.int8_gate import Verdict, judged
 from bshm_watchd.matting.int8_install import install, written
@@ -203,14 +203,15 @@ def _attempt(
     staged.path(RECORD).write_bytes(written(draft))
     with Batcher(make_runtime(staged, _precision("int8")), staged, 1, 0) as batcher:
         differences = _differences(batcher, prepared.expected, load, lambda *done: told(f"{name}: judging", *done))
-        golden = {one.picture: golden_difference(staged, one, batcher) for one in staged.manifest.golden}
+        golden = {one.picture: apart(staged, one, batcher) for one in staged.manifest.golden}
     verdict = judged(name, differences)
     judgement = Judgement(
         mean=verdict.mean,
         worst=verdict.worst,
         photos=verdict.photos,
         calibrated_with=len(prepared.pictures),
-        golden=golden,
+        golden={picture: found.mean for picture, found in golden.items()},
+        golden_edge_psnr_db={picture: found.edge_psnr_db for picture, found in golden.items()},
     )
     record = draft.model_copy(update={"judgement": judgement})
     if verdict.passed:

@@ -51,13 +51,25 @@ class _Row:
 def make_runtime(bundle: Bundle, settings: ModelSettings, max_batch: int = 1) -> Runtime:
     """The first row that fits, not yet started; `max_batch`: how many pictures it may get at once.
 
-    `settings.device` is settled: `auto` means the CPU here. Raises `ConfigError` when no row fits.
+    `settings.device` is settled: `auto` means the CPU here. So is `settings.runtime` where several fit; which of them
+    is the faster one `measured_runtime.py` finds out. Raises `ConfigError` when no row fits.
     """
     row = _row_for(bundle, settings)
     precision = precision_of(bundle, settings)
     if precision == "int8":
         refuse_without_int8(bundle)
     return row.make(bundle, Wanted(settings, precision, max_batch))
+
+
+def runtime_of(bundle: Bundle, settings: ModelSettings) -> str:
+    """The name of the runtime that `make_runtime` takes. Raises `ConfigError` where none fits."""
+    return _row_for(bundle, settings).runtime
+
+
+def fitting_runtimes(bundle: Bundle, settings: ModelSettings) -> list[str]:
+    """All that compute the bundle on the settled device, in the precision that `precision_of` settles."""
+    precision = precision_of(bundle, settings)
+    return [row.runtime for row in _fitting(bundle, settings) if precision in row.precisions(settings)]
 
 
 def can_use_gpu(bundle: Bundle, settings: ModelSettings) -> bool:

@@ -28,6 +28,7 @@ from bshm_watchd.matting.bundle import Bundle, configured_bundle
 from bshm_watchd.matting.manifest import FixedSize
 from bshm_watchd.matting.photo import Photo
 from bshm_watchd.matting.runtimes import make_runtime
+from bshm_watchd.matting.throughput import pictures_per_second
 
 if TYPE_CHECKING:
     from bshm_watchd.config import ModelSettings
@@ -44,12 +45,14 @@ class Effort:
     """How much is tried: `photos` after the first one, fewer (one at least) where they take longer than `seconds`.
 
     `max_batch`: how many pictures the runtime is made, and warmed up, for. `patience_seconds`: for all of it.
+    `throughput`: whether it is measured too; see `throughput.py`.
     """
 
     photos: int = 3
     seconds: float = 600.0
     max_batch: int = 1
     patience_seconds: float = 600.0
+    throughput: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +69,7 @@ class Figures:
     peak_mib: float
     resident_mib: float
     largest_batch: int
+    pictures_per_second: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,9 +139,10 @@ def _compute(bundle: Bundle, settings: ModelSettings, pixels: Pixels, answer: Pa
         start_seconds = clock.monotonic() - began
         times = _timed(batcher, pixels, effort, clock)
         np.save(answer, batcher.matte(Photo(pixels)))
+        speed = pictures_per_second(batcher, runtime.streams, pixels, clock) if effort.throughput else None
         return Figures(
             repr(runtime), start_seconds, times[0], statistics.median(times[1:]), memory_mib(runtime),
-            _resident_mib(runtime), _largest_batch(runtime, size, effort.max_batch),
+            _resident_mib(runtime), _largest_batch(runtime, size, effort.max_batch), speed,
         )  # fmt: skip
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from bshm_watchd.config import ModelSettings
 from bshm_watchd.matting.batcher import Batcher
 from bshm_watchd.matting.bundle import Bundle, catalogue, sha256_of
-from bshm_watchd.matting.check import read_picture
+from bshm_watchd.matting.golden import read_picture
 from bshm_watchd.matting.manifest import Manifest
 from bshm_watchd.matting.runtimes import make_runtime
 from tests.support.astronaut import astronaut

@@ -12,6 +12,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from bshm_watchd.matting.edge_error import edge_psnr
+
 Alpha = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float64]
 
@@ -19,8 +21,6 @@ _SIGMA = 1.4  # of the gradient's filter, in pixels
 _GRADIENT_POWER = 2.0
 _STEPS = 10  # thresholds of the connectivity, 0.1 apart
 _TOLERATED_DISTANCE = 0.15
-_EDGE_PIXELS = 3
-_BEST_PSNR = 60.0  # for equal edges, where the formula has no end
 
 
 @dataclass(frozen=True)
@@ -102,23 +102,3 @@ def _largest_region(solid: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
     if count < 2:
         return np.zeros(solid.shape, bool)
     return np.asarray(labels == 1 + int(statistics[1:, cv2.CC_STAT_AREA].argmax()))
-
-
-def edge_psnr(a: Floats, b: Floats) -> float:
-    """Peak signal to noise where the truth `b` changes, and three pixels to either side of that; 60 at most.
-
-    Where the truth has no edge, the whole picture counts.
-    """
-    edge = edge_band(b)
-    if not edge.any():
-        edge[:] = True
-    mean = float(((a - b)[edge] ** 2).mean())
-    return min(_BEST_PSNR, -10 * float(np.log10(mean))) if mean > 0 else _BEST_PSNR
-
-
-def edge_band(truth: Floats) -> npt.NDArray[np.bool_]:
-    """Where alpha changes, and `_EDGE_PIXELS` to either side of that."""
-    size = np.ones((3, 3), np.uint8)
-    changing = cv2.dilate(truth, size) > cv2.erode(truth, size)
-    wide = np.ones((2 * _EDGE_PIXELS - 1,) * 2, np.uint8)
-    return np.asarray(cv2.dilate(changing.astype(np.uint8), wide) > 0)

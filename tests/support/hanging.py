@@ -23,10 +23,10 @@ class _Hanging(ArithmeticRuntime):
         return super().infer(batch)
 
 
-def _hang(bundle: runtimes.Bundle, settings: runtimes.ModelSettings) -> _Hanging:  # type: ignore[name-defined]
+def _hang(bundle: runtimes.Bundle, wanted: runtimes.Wanted) -> _Hanging:  # type: ignore[name-defined]
     return _Hanging(bundle.manifest.model)
 
 
 if __name__ == "__main__":
-    runtimes._ROWS = (runtimes._Row("arithmetic", "arithmetic", True, _hang),)
+    runtimes._ROWS = (runtimes._Row("arithmetic", "arithmetic", ("f32",), (), _hang),)
     main()

@@ -42,10 +42,10 @@ class _Dying(ArithmeticRuntime):
 
 
 def _poisoned(number: int) -> None:
-    def make(bundle: runtimes.Bundle, settings: runtimes.ModelSettings) -> _Dying:  # type: ignore[name-defined]
+    def make(bundle: runtimes.Bundle, wanted: runtimes.Wanted) -> _Dying:  # type: ignore[name-defined]
         return _Dying(bundle.manifest.model, number)
 
-    runtimes._ROWS = (runtimes._Row("arithmetic", "arithmetic", True, make),)
+    runtimes._ROWS = (runtimes._Row("arithmetic", "arithmetic", ("f32",), (), make),)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import numpy as np
 import yaml
 
 from bshm_watchd.matting.bundle import Bundle, read_bundle, sha256_of
-from bshm_watchd.matting.check import read_picture
+from bshm_watchd.matting.golden import read_picture
 from bshm_watchd.matting.int8 import Int8, Int8Network, Judgement
 from bshm_watchd.matting.manifest import ListedFile
 from bshm_watchd.matting.photo import Photo

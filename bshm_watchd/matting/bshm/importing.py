@@ -17,7 +17,8 @@ from bshm_watchd.errors import ConfigError
 from bshm_watchd.matting.bshm.compute import Place, set_up, threads_beside_decoding
 from bshm_watchd.matting.bshm.looking import Looked, look_at
 from bshm_watchd.matting.bundle import MANIFEST, Bundle, catalogue, sha256_of
-from bshm_watchd.matting.check import difference, read_picture
+from bshm_watchd.matting.edge_error import BEST_PSNR
+from bshm_watchd.matting.golden import difference, edge_bound, edge_difference, mean_bound, read_picture
 from bshm_watchd.matting.installing import install
 from bshm_watchd.matting.manifest import BshmModel, BucketedSize, GoldenPicture, ListedFile, Manifest
 from bshm_watchd.matting.trial import Trial, tried
@@ -29,8 +30,6 @@ Tell = Callable[[str], None]
 Precision = Literal["f32", "bf16", "fp16"]
 
 GOLDEN, MATTE = "golden/collins.jpg", "golden/collins.matte.png"
-_EXACT = 0.002  # mean difference of alpha that the same precision may show on another machine
-_TWICE = 2.0  # another precision may differ by so much more than it did when it was imported
 _SIDES = (768, 1536)  # of the squares that memory is measured with
 _MEGAPIXEL = 1e6
 
@@ -52,7 +51,8 @@ class Wanted:
 class Compared:
     """One way to compute the network: seconds a picture, and how far its alpha is from TensorFlow's in f32 (0 to 1).
 
-    For an ONNX file it is compared with OpenVINO's in f32. `why_not`: why it can't be computed so here.
+    `edge_psnr_db`: of that alpha in the edge band (`edge_error.py`). For an ONNX file it is
+    compared with OpenVINO's in f32. `why_not`: why it can't be computed so here.
     """
 
     runtime: str
@@ -60,6 +60,7 @@ class Compared:
     seconds: float = 0.0
     mean: float = 0.0
     largest: float = 0.0
+    edge_psnr_db: float = BEST_PSNR
     why_not: str | None = None
 
 
@@ -114,7 +115,7 @@ def _make(made: Path, wanted: Wanted, looked: Looked, settings: ModelSettings, t
     compared = list(_comparisons(bundle, settings, picture, in_f32, tell))
     tell("measuring memory")
     model = looked.model.model_copy(update={"mib_per_megapixel": _memory(bundle, _settings(settings, runtime, "f32"))})
-    golden = GoldenPicture(picture=GOLDEN, matte=MATTE, mean_difference=_bounds(compared))
+    golden = _golden(compared)
     _written(made, _manifest(made, wanted, model, golden))
     return compared
 
@@ -170,16 +171,21 @@ def _compared(bundle: Bundle, settings: ModelSettings, picture: Pixels, in_f32: 
     except ConfigError as error:
         return Compared(runtime, precision, why_not="; ".join(error.problems))
     largest = int(np.abs(trial.alpha.astype(np.int16) - in_f32.alpha).max()) / 255
-    return Compared(runtime, precision, trial.steady_seconds, difference(trial.alpha, in_f32.alpha), largest)
+    mean, edge = difference(trial.alpha, in_f32.alpha), edge_difference(trial.alpha, in_f32.alpha)
+    return Compared(runtime, precision, trial.steady_seconds, mean, largest, edge)
 
 
-def _bounds(compared: list[Compared]) -> dict[Precision, float]:
-    """What each precision may differ by from the golden matte from now on; none where it could not be tried."""
-    bounds: dict[Precision, float] = {}
-    for one in compared:
-        if one.why_not is None:
-            bounds[one.precision] = max(bounds.get(one.precision, 0), _EXACT + _TWICE * one.mean)
-    return bounds
+def _golden(compared: list[Compared]) -> GoldenPicture:
+    """Bounds by how far each precision was off, on the runtime where that was most; none where nothing ran it."""
+    ran = [one for one in compared if one.why_not is None]
+    means = {one.precision: max(other.mean for other in ran if other.precision == one.precision) for one in ran}
+    edges = {one.precision: min(other.edge_psnr_db for other in ran if other.precision == one.precision) for one in ran}
+    return GoldenPicture(
+        picture=GOLDEN,
+        matte=MATTE,
+        mean_difference={precision: mean_bound(mean) for precision, mean in means.items()},
+        edge_psnr_db={precision: edge_bound(edge) for precision, edge in edges.items()},
+    )
 
 
 def _memory(bundle: Bundle, settings: ModelSettings) -> float:

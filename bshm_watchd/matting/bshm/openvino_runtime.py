@@ -17,8 +17,6 @@ from bshm_watchd.matting.runtime import MattingFailed, streams_for
 from bshm_watchd.matting.tensors import alpha_of
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from bshm_watchd.matting.bundle import Bundle
     from bshm_watchd.matting.manifest import BshmModel
     from bshm_watchd.matting.photo import Alpha, Pixels
@@ -27,18 +25,10 @@ if TYPE_CHECKING:
 class OpenVinoPictureRuntime:
     """One picture a request, a request a stream: batching gains nothing on a CPU, so `max_batch` is 1."""
 
-    def __init__(
-        self,
-        bundle: Bundle,
-        model: BshmModel,
-        precision: Precision,
-        cache: Path | None = None,
-        cores: int | None = None,
-    ) -> None:
+    def __init__(self, bundle: Bundle, model: BshmModel, precision: Precision, cores: int | None = None) -> None:
         self._bundle = bundle
         self._model = model
         self._precision = precision
-        self._cache = cache
         self._cores = cores or len(os.sched_getaffinity(0))
         self._requests: Pool[Any] = Pool()
 
@@ -57,7 +47,7 @@ class OpenVinoPictureRuntime:
         """Each request keeps what it needs for each size: all of them are warmed up at every size."""
         self._bundle.refuse_damage()
         path = int8_path(self._bundle) if self._precision == "int8" else self._bundle.path(self._file)
-        network = compiled(path, self._precision, self.streams, self._cores, self._cache)
+        network = compiled(path, self._precision, self.streams, self._cores)
         for _ in range(self.streams):
             self._requests.add(network.create_infer_request())
         for size in self._bundle.manifest.working_size.every:

@@ -102,7 +102,7 @@ def _quick_look(sources: Sources) -> Evidence:
         gpus=_gpus(sources),
         control=_node(sources.dev / "nvidiactl", try_it=True),
         memory=_node(sources.dev / "nvidia-uvm"),
-        driver=_driver(sources.proc),
+        driver=driver_version(sources.proc),
         visible=sources.environment.get("CUDA_VISIBLE_DEVICES"),
         order=sources.environment.get("CUDA_DEVICE_ORDER"),
         tensorflow=_tensorflow(sources),
@@ -136,7 +136,8 @@ def _told(proc: Path) -> list[Gpu]:
     return found
 
 
-def _driver(proc: Path) -> str | None:
+def driver_version(proc: Path = Path("/proc")) -> str | None:
+    """Of the loaded kernel module; None where none is loaded."""
     path = proc / "driver" / "nvidia" / "version"
     if not path.exists():
         return None
@@ -187,6 +188,11 @@ def _tensorflow(sources: Sources) -> Build | None:
 def _driver_library(sources: Sources) -> str | None:
     path = sources.loaded("libcuda.so.1")
     return None if path is None else _version_in(path)
+
+
+def gpu_libraries(sources: Sources | None = None) -> dict[str, str]:
+    """By their names for the loader, the versions of what TensorFlow loads for its GPU: pip's, else the system's."""
+    return {found.name: found.version or "unknown" for found in _libraries(sources or Sources()) if found.found}
 
 
 def _libraries(sources: Sources) -> tuple[Library, ...]:
