@@ -11,10 +11,11 @@ import yaml
 from pydantic import ValidationError
 
 from bshm_watchd.errors import ConfigError
-from bshm_watchd.matting.manifest import BucketedSize, FusedModel, Manifest
+from bshm_watchd.matting.manifest import BucketedSize, FixedSize, FusedModel, Manifest
 
 if TYPE_CHECKING:
     from bshm_watchd.config import ModelSettings
+    from bshm_watchd.matting.buckets import Size
 
 MANIFEST = "bundle.yaml"
 _SYSTEM_MODELS = Path("/usr/local/share/bshm-watchd/models")
@@ -33,6 +34,11 @@ class Bundle:
     def working_size(self, height: int, width: int) -> tuple[int, int]:
         """Height and width that the runtime gets for a photo of this height and width."""
         return self.manifest.working_size.of(height, width)
+
+    def only(self, size: Size) -> Bundle:
+        """For a runtime that is warmed up for this height and width alone, as for a few pictures."""
+        fixed = FixedSize(rule="fixed", height=size[0], width=size[1])
+        return Bundle(self.directory, self.manifest.model_copy(update={"working_size": fixed}))
 
     def path(self, name: str) -> Path:
         return self.directory / name

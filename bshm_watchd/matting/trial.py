@@ -25,7 +25,6 @@ from bshm_watchd.errors import ConfigError, WatchdError
 from bshm_watchd.matting.batcher import Batcher
 from bshm_watchd.matting.bshm.tensorflow_runtime import TensorFlowRuntime
 from bshm_watchd.matting.bundle import Bundle, configured_bundle
-from bshm_watchd.matting.manifest import FixedSize
 from bshm_watchd.matting.photo import Photo
 from bshm_watchd.matting.runtimes import make_runtime
 from bshm_watchd.matting.throughput import pictures_per_second
@@ -130,9 +129,7 @@ def main(arguments: list[str]) -> int:
 def _compute(bundle: Bundle, settings: ModelSettings, pixels: Pixels, answer: Path, effort: Effort) -> Figures:
     """As the daemon does it, but only the one size that the picture needs is warmed up."""
     size = bundle.manifest.working_size.padded_to(*pixels.shape[:2])
-    alone = {"working_size": FixedSize(rule="fixed", height=size[0], width=size[1])}
-    only_this_size = Bundle(bundle.directory, bundle.manifest.model_copy(update=alone))
-    runtime = make_runtime(only_this_size, settings, effort.max_batch)
+    runtime = make_runtime(bundle.only(size), settings, effort.max_batch)
     clock = SystemClock()
     began = clock.monotonic()
     with Batcher(runtime, bundle, 1, 0) as batcher:

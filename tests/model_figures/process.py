@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tests.support.composed import compose, save
 
-_PHOTOS, _PAIRS = 12, 3
+_PHOTOS, _ALONE, _PAIRS = 60, 3, 3
 _HEIGHT, _WIDTH = 1080, 1920
 
 
@@ -40,7 +40,7 @@ def _pair(config: Path, photos: list[Path], out: Path) -> tuple[float, float]:
     began = time.perf_counter()
     _matte(config, photos, out / "resident")
     resident = time.perf_counter() - began
-    few = photos[:3]
+    few = photos[:_ALONE]
     began = time.perf_counter()
     for photo in few:
         _matte(config, [photo], out / "alone")

@@ -20,7 +20,6 @@ import numpy as np
 
 from bshm_watchd.config import ModelSettings
 from bshm_watchd.matting.bundle import configured_bundle
-from bshm_watchd.matting.manifest import FixedSize
 from bshm_watchd.matting.runtimes import make_runtime
 from tests.support.composed import compose
 
@@ -76,8 +75,7 @@ def _answer(stdout: IO[str]) -> dict[str, Any]:
 
 def main(settings: ModelSettings, height: int, width: int) -> None:
     bundle = configured_bundle(settings, Path("/none"))
-    alone = {"working_size": FixedSize(rule="fixed", height=height, width=width)}
-    runtime = make_runtime(type(bundle)(bundle.directory, bundle.manifest.model_copy(update=alone)), settings)
+    runtime = make_runtime(bundle.only((height, width)), settings)
     runtime.start()
     pixels = np.ascontiguousarray(compose(1, height, width).pixels)
     print(json.dumps({"ready": repr(runtime)}), flush=True)
