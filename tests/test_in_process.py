@@ -15,6 +15,7 @@ from bshm_watchd.matting.bundle import catalogue
 from bshm_watchd.matting.photo import Photo
 from bshm_watchd.output_settings import OutputSettings
 from tests.support.decoders import decode_children, holding
+from tests.support.graphs import arithmetic_graph_bundle
 from tests.support.photos import a_maker, pixels_of
 from tests.support.studio import cutout_of, png
 
@@ -46,6 +47,18 @@ def test_only_so_many_photos_are_in_work_as_fit_into_the_memory() -> None:
     with ThreadPoolExecutor(9) as pool:
         assert all(pool.map(make, range(9)))
     assert most == FIT_AT_ONCE
+
+
+@pytest.mark.parametrize("runtime", ["tensorflow", "openvino"])
+def test_a_photo_of_any_size_is_made_though_the_model_is_warm_for_one_size_only(runtime: str, tmp_path: Path) -> None:
+    directory = str(arithmetic_graph_bundle().directory)
+    model = ModelSettings.model_validate({"bundle": directory, "runtime": runtime, "device": "cpu"})
+    matte = OutputSettings(kind="matte", path="{stem}.png")
+    with open_in_process(model, BatchSettings(), Limits(), tmp_path) as here:
+        for height, width in ((30, 40), (300, 400), (256, 160)):
+            with holding(png(1, height, width)) as fd:
+                made = here.make(matte, fd, None)
+            assert pixels_of(bytes(made.content)).shape[:2] == (height, width)
 
 
 def test_memory_is_given_back_also_by_a_photo_that_fails() -> None:

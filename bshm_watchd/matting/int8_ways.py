@@ -7,23 +7,19 @@ import importlib
 import io
 import logging
 import types
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from bshm_watchd.errors import ConfigError, WatchdError
 from bshm_watchd.matting.int8_gate import MOST_MEAN, MOST_WORST
+from bshm_watchd.matting.openvino_network import Network
 from bshm_watchd.matting.quiet_openvino import openvino
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from bshm_watchd.matting.photo import Alpha, Pixels
-    from bshm_watchd.matting.tensors import Values
 
-    Tensors = Mapping[str, Values]
 
 _LAYERS = {"Convolution", "ConvolutionBackpropData", "GroupConvolution", "GroupConvolutionBackpropData", "MatMul"}
 _SEARCHED_BY = 12  # photos
@@ -31,16 +27,6 @@ _UNSPOILT = 0.5  # score: half of what the gate allows
 _CAREFUL_WITHIN = 0.8  # of what the gate allows: it asks about other photos
 _RANKED_BY = 30  # photos; each layer costs so many inferences
 _RANKING_WORKERS = 1  # each of them holds the network once more
-
-
-@dataclass(frozen=True, slots=True)
-class Network:
-    """A network that OpenVINO reads. `tensors`: what it takes for a picture of the bundle's working size, by name;
-    `alpha`: what its answer, by name, says (uint8, height x width), or an error where it says nothing."""
-
-    path: Path
-    tensors: Callable[[Pixels], Tensors]
-    alpha: Callable[[Mapping[str, Any]], Alpha | Exception]
 
 
 Way = Callable[[Network, Sequence["Pixels"]], Any]

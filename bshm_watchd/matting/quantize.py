@@ -20,23 +20,22 @@ from bshm_watchd.clock import Clock, SystemClock, timestamp
 from bshm_watchd.config import ModelSettings
 from bshm_watchd.errors import ConfigError, RejectedPhoto
 from bshm_watchd.matting.batcher import Batcher
-from bshm_watchd.matting.bshm.quantised import picture_network
+from bshm_watchd.matting.buckets import padded
 from bshm_watchd.matting.bundle import Bundle, sha256_of
 from bshm_watchd.matting.golden import apart, difference
 from bshm_watchd.matting.int8 import DIRECTORY, RECORD, Int8, Int8Network, Judgement, quantisable
 from bshm_watchd.matting.int8_gate import Verdict, judged
 from bshm_watchd.matting.int8_install import install, written
-from bshm_watchd.matting.int8_ways import Network, Way, WayFailed, ways
-from bshm_watchd.matting.manifest import BshmModel, ListedFile, OnnxModel
+from bshm_watchd.matting.int8_ways import Way, WayFailed, ways
+from bshm_watchd.matting.manifest import ListedFile
+from bshm_watchd.matting.openvino_network import network_of
 from bshm_watchd.matting.quiet_openvino import openvino
 from bshm_watchd.matting.room import DecoderDied
 from bshm_watchd.matting.runtime import MattingFailed
 from bshm_watchd.matting.runtimes import make_runtime
 from bshm_watchd.matting.scaling import shrunk
-from bshm_watchd.matting.tensors import alpha_of, normalised
 
 if TYPE_CHECKING:
-    from bshm_watchd.matting.int8_ways import Tensors
     from bshm_watchd.matting.photo import Alpha, Photo, Pixels
 
 Load = Callable[[str], "Photo"]
@@ -166,7 +165,9 @@ def _prepare(
 
 
 def _kept_picture(bundle: Bundle, photo: Photo, path: Path) -> Path:
-    np.save(path, shrunk(photo.pixels, *bundle.working_size(photo.height, photo.width)))
+    rule = bundle.manifest.working_size
+    working = shrunk(photo.pixels, *rule.of(photo.height, photo.width))
+    np.save(path, padded(working, rule.padded_to(photo.height, photo.width)))
     return path
 
 
@@ -255,22 +256,6 @@ def _made(staged: Bundle, name: str, way: Way, pictures: Sequence[Pixels], made:
         files += [ListedFile(path=f"{DIRECTORY}/{path.name}", sha256=sha256_of(path)) for path in saved]
     versions = {library: importlib.metadata.version(library) for library in _VERSIONS}
     return Int8(networks=tuple(networks), files=tuple(files), judgement=None, way=name, made=made, versions=versions)
-
-
-def network_of(part: Bundle) -> Network:
-    """As the ways must know it; `part` is a bundle, or part of one, whose network can be made INT8."""
-    model = part.manifest.model
-    if isinstance(model, BshmModel):
-        return picture_network(part, model)
-    assert isinstance(model, OnnxModel)
-
-    def tensors(pixels: Pixels) -> Tensors:
-        return {model.input.tensor: normalised(shrunk(pixels, *part.working_size(*pixels.shape[:2])), model.input)}
-
-    def alpha(answer: Mapping[str, Any]) -> Alpha | Exception:
-        return alpha_of(answer[model.output.tensor][0, 0], model.output.range)
-
-    return Network(part.path(model.file), tensors, alpha)
 
 
 def _saved(model: Any, directory: Path, stem: str) -> tuple[Path, Path]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 from bshm_watchd.errors import ConfigError
 from bshm_watchd.matting.int8 import refuse_without_int8
-from bshm_watchd.matting.manifest import ArithmeticModel, BshmModel, FusedModel, OnnxModel, TfliteModel
+from bshm_watchd.matting.manifest import ArithmeticModel, BshmModel, FusedModel, TfliteModel
 
 if TYPE_CHECKING:
     from bshm_watchd.config import ModelSettings
@@ -145,9 +145,8 @@ def _of_format(bundle: Bundle) -> list[_Row]:
 def _openvino(bundle: Bundle, wanted: Wanted) -> Runtime:
     from bshm_watchd.matting.openvino_runtime import OpenVinoRuntime
 
-    assert isinstance(bundle.manifest.model, OnnxModel)
     assert wanted.precision != "fp16"
-    return OpenVinoRuntime(bundle, bundle.manifest.model, wanted.precision)
+    return OpenVinoRuntime(bundle, wanted.precision)
 
 
 def _bshm_on_tensorflow(bundle: Bundle, wanted: Wanted) -> Runtime:
@@ -159,14 +158,6 @@ def _bshm_on_tensorflow(bundle: Bundle, wanted: Wanted) -> Runtime:
     limit = wanted.settings.memory_limit_mib
     place = Place(wanted.on_gpu, threads_beside_decoding(), wanted.precision, limit)
     return TensorFlowRuntime(bundle, bundle.manifest.model, place, wanted.max_batch)
-
-
-def _bshm_on_openvino(bundle: Bundle, wanted: Wanted) -> Runtime:
-    from bshm_watchd.matting.bshm.openvino_runtime import OpenVinoPictureRuntime
-
-    assert isinstance(bundle.manifest.model, BshmModel)
-    assert wanted.precision != "fp16"
-    return OpenVinoPictureRuntime(bundle, bundle.manifest.model, wanted.precision)
 
 
 def _litert(bundle: Bundle, wanted: Wanted) -> Runtime:
@@ -198,7 +189,7 @@ def _arithmetic(bundle: Bundle, wanted: Wanted) -> Runtime:
 
 _ROWS = (
     _Row("onnx", "openvino", ("f32", "bf16", "int8"), (), _openvino),
-    _Row("bshm", "openvino", ("f32", "bf16", "int8"), (), _bshm_on_openvino),
+    _Row("bshm", "openvino", ("f32", "bf16", "int8"), (), _openvino),
     _Row("bshm", "tensorflow", ("f32", "bf16"), ("fp16", "f32"), _bshm_on_tensorflow),
     _Row("tflite", "litert", ("f32",), (), _litert),
     _Row("fused", "fused", ("f32",), (), _fused),
