@@ -54,9 +54,7 @@ def open_in_process(
     with contextlib.ExitStack() as stack:
         device = stack.enter_context((opening or opened_device)(bundle, model))
         settled = settled_runtime(bundle, device.settled(model), state_dir)
-        # Warming up for every size takes as long as dozens of photos; here it is warm for the smallest one alone.
-        sizes = bundle.manifest.working_size.every
-        runtime = make_runtime(bundle.only(sizes[0]) if sizes else bundle, settled, batch.max_size)
+        runtime = make_runtime(bundle.for_a_few, settled, batch.max_size)
         # The decoder's children load their codecs while the model is loaded here.
         children = ChildDecoder(cores, limits.max_pixels, limits.decode_seconds, max_file_bytes=limits.max_file_bytes)
         decoder = stack.enter_context(children)

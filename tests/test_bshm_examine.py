@@ -15,10 +15,15 @@ from bshm_watchd.matting.bshm.graph import read_graph
 from bshm_watchd.matting.bshm.looking import INPUT, OUTPUT, look_at
 from bshm_watchd.matting.bshm.rebind import ways
 from tests.support.composed import compose
-from tests.support.graphs import arithmetic_graph, graph_file, stand_in
+from tests.support.graphs import arithmetic_graph, graph_file, stand_in, with_tensorflow
 
 SHOWN = compose(3, 96, 128)
 PATH = Path("some.pb")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _tensorflow() -> None:
+    with_tensorflow()
 
 
 def network_for(white: int, order: str, channels: int = 4, opaque: float = 255) -> examine.Network:
@@ -120,9 +125,22 @@ def never_makes_a_batch(picture: Any) -> Any:
     return tf.concat([picture, tf.reduce_mean(picture, axis=-1, keepdims=True)], -1, name="output_png")
 
 
+def finds_nobody(picture: Any) -> Any:
+    """Every channel of nothing equals every other: no comparison could tell which is alpha."""
+    import tensorflow as tf
+
+    alpha = tf.squeeze(tf.expand_dims(picture, 0)[..., :1] * 0.0, 0)
+    return tf.concat([picture, alpha], -1, name="output_png")
+
+
 @pytest.mark.contract("L2")
 @pytest.mark.parametrize(
-    ("function", "why"), [(looks_at_the_whole_batch, "differs"), (never_makes_a_batch, "makes no batch")]
+    ("function", "why"),
+    [
+        (finds_nobody, "nothing can be compared"),
+        (looks_at_the_whole_batch, "differs"),
+        (never_makes_a_batch, "makes no batch"),
+    ],
 )
 def test_a_graph_that_no_batch_is_right_for_takes_one_picture_a_call(function: Any, why: str, tmp_path: Path) -> None:
     looked = look_at(graph_file(tmp_path, function), (None, None), SHOWN.pixels, SHOWN.alpha, lambda _: None)

@@ -87,6 +87,15 @@ def test_what_a_function_inside_the_graph_does_is_looked_at_as_well(tmp_path: Pa
     assert "ReadFile" in problems(path)
 
 
+def test_no_function_of_the_graph_hides_behind_the_name_of_an_operation(tmp_path: Path) -> None:
+    graph = read_graph(arithmetic_graph())
+    graph.library.function.add().signature.name = "ReadFile"
+    graph.node.add(name="added", op="ReadFile")
+    path = tmp_path / "tf_graph.pb"
+    path.write_bytes(graph.SerializeToString())
+    assert "ReadFile" in problems(path)
+
+
 def test_weights_outside_the_graph_are_named_as_what_they_are() -> None:
     assert "freeze it first" in str(refusal("VariableV2"))
 

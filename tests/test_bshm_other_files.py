@@ -83,7 +83,7 @@ def saved(directory: Path, *, reads: str | None = None) -> Path:
 
 def test_a_saved_model_is_frozen_and_bound_to_a_batch(tmp_path: Path) -> None:
     looked = look_at(saved(tmp_path / "export"), (None, None), SHOWN.pixels, SHOWN.alpha, lambda _: None)
-    assert looked.model.file == "export.pb"
+    assert looked.model.file == "tf_graph.pb"
     assert looked.batch is not None
     assert looked.frozen is not None
     assert not any("Variable" in node.op for node in looked.frozen.node)
@@ -92,6 +92,40 @@ def test_a_saved_model_is_frozen_and_bound_to_a_batch(tmp_path: Path) -> None:
 def test_a_saved_model_that_reads_files_is_refused_before_it_is_loaded(tmp_path: Path) -> None:
     directory = saved(tmp_path / "export", reads="/etc/hosts")
     with pytest.raises(ConfigError, match="ReadFile reads or writes files"):
+        freeze(directory)
+
+
+def writes_when_it_is_run(directory: Path, target: Path) -> Path:
+    """What its own saving function may do, and nothing else: it writes a file beside computing alpha."""
+    tf = with_tensorflow()
+
+    def rgba(picture: Any) -> dict[str, Any]:
+        written = tf.raw_ops.SaveV2(
+            prefix=str(target), tensor_names=["x"], shape_and_slices=[""], tensors=[tf.constant([1.0])]
+        )
+        with tf.control_dependencies([written]):
+            return {"rgba": tf.concat([picture, tf.identity(picture[..., :1])], -1)}
+
+    signature = tf.function(rgba, input_signature=[tf.TensorSpec([None, None, 3], tf.float32)])
+    tf.saved_model.save(tf.Module(), str(directory), signatures={"serving_default": signature.get_concrete_function()})
+    return directory
+
+
+def test_a_saved_model_that_writes_files_beside_its_own_weights_is_refused_before_it_is_run(tmp_path: Path) -> None:
+    directory = writes_when_it_is_run(tmp_path / "export", tmp_path / "written")
+    with pytest.raises(ConfigError, match="SaveV2 reads or writes files"):
+        look_at(directory, (None, None), SHOWN.pixels, SHOWN.alpha, lambda _: None)
+    assert not list(tmp_path.glob("written*"))
+
+
+def test_a_saved_model_of_several_graphs_is_refused(tmp_path: Path) -> None:
+    from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
+
+    directory = saved(tmp_path / "export")
+    stored = SavedModel.FromString((directory / "saved_model.pb").read_bytes())
+    stored.meta_graphs.append(stored.meta_graphs[0])
+    (directory / "saved_model.pb").write_bytes(stored.SerializeToString())
+    with pytest.raises(ConfigError, match="several graphs"):
         freeze(directory)
 
 

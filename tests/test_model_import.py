@@ -133,6 +133,14 @@ def test_a_refused_graph_leaves_the_bundle_that_was_there(tmp_path: Path, state_
     assert read_bundle(there).damages() == []
 
 
+@pytest.mark.parametrize("name", ["Bshm", "../bshm", "", "a b"])
+def test_a_name_that_no_bundle_may_have_is_refused_before_anything_is_done(name: str, state_dir: Path) -> None:
+    result = run(name, str(arithmetic_graph()))
+    assert result.exit_code == 2
+    assert "small letters" in result.stderr
+    assert not state_dir.exists()
+
+
 @pytest.mark.parametrize(
     ("side", "what"), [(100, "a multiple of 32 up to 256"), (512, "a multiple of 32 up to 256"), (128, None)]
 )

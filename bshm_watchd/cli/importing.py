@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -41,8 +42,12 @@ def import_(
     Example: bshm-watchd model import ours export.onnx --output alpha --licence "our own"
     """
     from bshm_watchd.matting.bshm.importing import Wanted, import_network
-    from bshm_watchd.matting.manifest import BucketedSize
+    from bshm_watchd.matting.manifest import NAME, BucketedSize
 
+    if not re.fullmatch(NAME, name):
+        raise typer.BadParameter(
+            "a bundle's name has small letters, digits, . _ and -, and begins with a letter or digit"
+        )
     state_dir, model, _ = chosen.model_and_limits(context)
     chosen.make_state_dir(state_dir)
     size = BucketedSize(rule="buckets", longest_side=1920 // stride * stride, stride=stride)
@@ -86,9 +91,9 @@ def _tell_memory(imported: Imported) -> None:
 
 def _tell_compared(compared: tuple[Compared, ...]) -> None:
     rows = [
-        [one.runtime, one.precision, "", "", "", one.why_not]
+        [one.runtime, one.device, one.precision, "", "", "", one.why_not]
         if one.why_not is not None
-        else [one.runtime, one.precision, f"{one.seconds:.3f}", f"{one.mean:.4f}", f"{one.largest:.3f}", ""]
+        else [one.runtime, one.device, one.precision, f"{one.seconds:.3f}", f"{one.mean:.4f}", f"{one.largest:.3f}", ""]
         for one in compared
     ]
-    print_table(("runtime", "precision", "s a picture", "alpha: mean", "largest", "not here, because"), rows)
+    print_table(("runtime", "device", "precision", "s a picture", "alpha: mean", "largest", "not here, because"), rows)

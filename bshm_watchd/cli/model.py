@@ -120,14 +120,29 @@ def _verify(context: typer.Context, name: str | None) -> list[Finding]:
     bundles = installed_bundles(state_dir) if name is None else [find_bundle(name, state_dir)]
     if not bundles:
         raise ConfigError(["there is no model bundle here yet; fetch one with: bshm-watchd model fetch"])
-    return [finding for bundle in bundles for finding in check_bundle(bundle, _for_bundle(model, bundle), state_dir)]
+    return [
+        finding
+        for bundle in bundles
+        for finding in check_bundle(bundle, _for_bundle(model, bundle, state_dir), state_dir)
+    ]
 
 
-def _for_bundle(model: config.ModelSettings, bundle: Bundle) -> config.ModelSettings:
+def _for_bundle(model: config.ModelSettings, bundle: Bundle, state_dir: Path) -> config.ModelSettings:
     """Runtime, device and precision of the configuration are meant for the bundle in use; others pick their own."""
-    if bundle.manifest.name == model.bundle:
+    if _is_configured(model, bundle, state_dir):
         return model
     return model.model_copy(update={"runtime": "auto", "device": "auto", "precision": "auto"})
+
+
+def _is_configured(model: config.ModelSettings, bundle: Bundle, state_dir: Path) -> bool:
+    """Whether the configuration means this very bundle, by name or by path."""
+    from bshm_watchd.errors import ConfigError
+    from bshm_watchd.matting.bundle import find_bundle
+
+    try:
+        return find_bundle(model.bundle, state_dir).directory.resolve() == bundle.directory.resolve()
+    except ConfigError:  # it is not here
+        return False
 
 
 def _settings(context: typer.Context) -> tuple[Path, config.ModelSettings]:

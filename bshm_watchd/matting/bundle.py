@@ -40,6 +40,12 @@ class Bundle:
         fixed = FixedSize(rule="fixed", height=size[0], width=size[1])
         return Bundle(self.directory, self.manifest.model_copy(update={"working_size": fixed}))
 
+    @property
+    def for_a_few(self) -> Bundle:
+        """For a runtime that computes some pictures: warming up for every size takes as long as dozens of them."""
+        sizes = self.manifest.working_size.every
+        return self.only(sizes[0]) if sizes else self
+
     def path(self, name: str) -> Path:
         return self.directory / name
 

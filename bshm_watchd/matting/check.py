@@ -54,7 +54,7 @@ def check_bundle(bundle: Bundle, settings: ModelSettings, state_dir: Path) -> li
             device = stack.enter_context(opened_device(bundle, settings))
             settled = settled_runtime(bundle, device.settled(settings), state_dir)
             precision = precision_of(bundle, settled)
-            batcher = stack.enter_context(Batcher(make_runtime(bundle, settled), bundle, 1, 0))
+            batcher = stack.enter_context(Batcher(make_runtime(bundle.for_a_few, settled), bundle, 1, 0))
         except InstanceRunning:
             raise
         except WatchdError as error:
@@ -65,7 +65,11 @@ def check_bundle(bundle: Bundle, settings: ModelSettings, state_dir: Path) -> li
 
 
 def _check_golden(bundle: Bundle, golden: GoldenPicture, batcher: Batcher, precision: Precision) -> Finding:
-    name, looked = bundle.manifest.name, golden_found(bundle, golden, batcher, precision)
+    name = bundle.manifest.name
+    try:
+        looked = golden_found(bundle, golden, batcher, precision)
+    except WatchdError as error:
+        return Finding(name, golden.picture, False, f"it has no alpha at {precision}: {error}")
     if not looked.can_be_judged:
         message = f"the manifest has no bound for {precision}, so nothing says that this precision is right"
         return Finding(name, golden.picture, False, f"{message}: {looked.told()}")

@@ -14,7 +14,6 @@ The child trusts nothing it reads and the parent trusts nothing the child says. 
 
 from __future__ import annotations
 
-import ctypes
 import math
 import mmap
 import os
@@ -26,7 +25,15 @@ import warnings
 from typing import TYPE_CHECKING
 
 from bshm_watchd.matting.room import Room
-from bshm_watchd.matting.sandbox import EXIT_UNCONFINED, Allowance, CannotConfine, Walls, confine, walls
+from bshm_watchd.matting.sandbox import (
+    EXIT_UNCONFINED,
+    Allowance,
+    CannotConfine,
+    Walls,
+    confine,
+    die_with_the_parent,
+    walls,
+)
 
 if TYPE_CHECKING:
     from bshm_watchd.matting.photo import Pixels
@@ -38,13 +45,11 @@ REASONS = ("", "broken", "too_large", "not_a_photo", "unsupported")
 PACKET_BYTES = 512
 READY = b"ready"
 
-_PR_SET_PDEATHSIG = 1
-
 
 def main(arguments: list[str], here: Walls) -> None:
     fd, buffer_fd, max_pixels, max_file_bytes = map(int, arguments[:4])
     seconds = math.ceil(float(arguments[4]))
-    _die_with_the_parent()
+    die_with_the_parent()
     buffer = mmap.mmap(buffer_fd, os.fstat(buffer_fd).st_size)
     with socket.socket(fileno=fd) as parent:
         _load_codecs(max_pixels)
@@ -114,12 +119,6 @@ def _load_codecs(max_pixels: int) -> None:
 
     decoding.open_cv(max_pixels)
     warnings.simplefilter("ignore")  # about damaged metadata, which is no reason to refuse or to speak
-
-
-def _die_with_the_parent() -> None:
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0) != 0:
-        raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG)")
 
 
 if __name__ == "__main__":

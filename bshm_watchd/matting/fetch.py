@@ -19,7 +19,7 @@ from bshm_watchd.matting.manifest import Origin
 
 Download = Callable[[Origin, Path], Path]
 
-_PIP_DOWNLOAD = ("-m", "pip", "download", "--no-input", "--disable-pip-version-check", "--quiet")
+_PIP_DOWNLOAD = ("-P", "-m", "pip", "download", "--no-input", "--disable-pip-version-check", "--quiet")
 _LAST_LINES = 3
 
 

@@ -13,6 +13,7 @@ from bshm_watchd.matting.edge_pass import EdgePass
 from bshm_watchd.matting.fusion_rule import FusionRule
 
 _Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+NAME = "[a-z0-9][a-z0-9_.-]{0,63}"
 _Mean = Annotated[float, Field(ge=0, lt=1)]
 _Decibels = Annotated[float, Field(gt=0, le=BEST_PSNR)]
 _Precision = Literal["f32", "bf16", "fp16", "int8"]
@@ -251,7 +252,7 @@ class GoldenPicture(_Part):
 
 
 class Manifest(_Part):
-    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_.-]{0,63}$")
+    name: str = Field(pattern=f"^{NAME}$")
     description: str
     licence: str
     source: str

@@ -66,9 +66,10 @@ def settled_runtime(
         return _with_runtime(settings, last.runtime)
     why = "; ".join(changes(last.circumstances, now)) if last is not None else "they were not tried here before"
     logs.info("trying the runtimes, which is done once", bundle=bundle.manifest.name, because=why)
-    chosen = _measured(bundle, settings, fitting, now, try_out or _pictures_per_second)
+    chosen, whole = _measured(bundle, settings, fitting, now, try_out or _pictures_per_second)
     logs.info("runtime chosen", runtime=chosen.runtime, found=chosen.told())
-    remembered.write(question.key, chosen)
+    if whole:  # else it is tried again at the next start
+        remembered.write(question.key, chosen)
     return _with_runtime(settings, chosen.runtime)
 
 
@@ -85,8 +86,11 @@ def _question(bundle: Bundle, settings: ModelSettings) -> Computed:
 
 def _measured(
     bundle: Bundle, settings: ModelSettings, fitting: list[str], now: Circumstances, try_out: Try
-) -> Chosen:  # fmt: skip
-    picture = _picture(bundle)
+) -> tuple[Chosen, bool]:  # fmt: skip
+    """The choice, and whether every runtime was tried to its end."""
+    from bshm_watchd.matting.trial import TrialCutShort
+
+    picture, whole = _picture(bundle), True
     settings = settings.model_copy(update={"precision": precision_of(bundle, settings)})
     found: dict[str, float] = {}
     failed: dict[str, str] = {}
@@ -95,10 +99,11 @@ def _measured(
             found[name] = try_out(bundle, _with_runtime(settings, name), picture)
         except ConfigError as error:
             failed[name] = "; ".join(error.problems)
+            whole = whole and not isinstance(error, TrialCutShort)
     if not found:
         raise ConfigError([f"model.runtime: {name} can't be used: {why}" for name, why in failed.items()])
     fastest = max(found, key=found.__getitem__)
-    return Chosen(runtime=fastest, found=found, failed=failed, circumstances=dict(now))
+    return Chosen(runtime=fastest, found=found, failed=failed, circumstances=dict(now)), whole
 
 
 def _picture(bundle: Bundle) -> Pixels:

@@ -148,7 +148,7 @@ def _prepare(
     pictures: list[Path] = []
     expected: dict[str, Path] = {}
     count = len(calibrating) + len(judging)
-    with Batcher(make_runtime(bundle, _precision("f32")), bundle, 1, 0) as batcher:
+    with Batcher(make_runtime(bundle.for_a_few, _precision("f32")), bundle, 1, 0) as batcher:
         for number, path in enumerate((*calibrating, *judging)):
             told("photos", number, count)
             try:
@@ -202,7 +202,7 @@ def _attempt(
     staged = _staged(bundle, directory / name)
     draft = _made(staged, name, way, prepared.pictures, timestamp(clock.wall()))
     staged.path(RECORD).write_bytes(written(draft))
-    with Batcher(make_runtime(staged, _precision("int8")), staged, 1, 0) as batcher:
+    with Batcher(make_runtime(staged.for_a_few, _precision("int8")), staged, 1, 0) as batcher:
         differences = _differences(batcher, prepared.expected, load, lambda *done: told(f"{name}: judging", *done))
         golden = {one.picture: apart(staged, one, batcher) for one in staged.manifest.golden}
     verdict = judged(name, differences)
@@ -223,12 +223,12 @@ def _attempt(
 def _differences(
     batcher: Batcher, expected: Mapping[str, Path], load: Load, told: Callable[[int, int], None]
 ) -> dict[str, float]:
-    """Of each photo that judges. One that has no alpha any more is as far from it as can be."""
+    """Of each photo that judges. One that has no alpha, or is gone, is as far from it as can be."""
     found = {}
     for number, (path, kept) in enumerate(expected.items()):
         told(number, len(expected))
         found[path] = 1.0
-        with suppress(MattingFailed):
+        with suppress(RejectedPhoto, DecoderDied, MattingFailed, OSError):
             found[path] = difference(batcher.matte(load(path)), _alpha_in(kept))
     return found
 

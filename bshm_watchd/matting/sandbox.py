@@ -11,6 +11,7 @@ import contextlib
 import ctypes
 import os
 import resource
+import signal
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from bshm_watchd.matting.room import BYTES_A_PIXEL, MAX_METADATA_BYTES
 EXIT_UNCONFINED = 71
 
 _PR_SET_DUMPABLE, _PR_SET_NO_NEW_PRIVS = 4, 38
+_PR_SET_PDEATHSIG = 1
 _DESCRIPTORS = 10  # the standard ones, the socket, original and pixels, a copy that each map makes; two to spare
 _MAX_OOM_SCORE, _OOM_SCORE_ABOVE_PARENT = 1000, 500
 _ALL_DESCRIPTORS = 1 << 20
@@ -154,6 +156,11 @@ def raise_walls(here: Walls) -> None:
         landlock.deny_all()
     if here.system_calls:
         system_calls.allow_only_decoding()
+
+
+def die_with_the_parent() -> None:
+    """This process is killed when the thread ends that started it."""
+    _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _prctl(option: int, value: int) -> None:

@@ -27,6 +27,7 @@ from bshm_watchd.matting.bshm.tensorflow_runtime import TensorFlowRuntime
 from bshm_watchd.matting.bundle import Bundle, configured_bundle
 from bshm_watchd.matting.photo import Photo
 from bshm_watchd.matting.runtimes import make_runtime
+from bshm_watchd.matting.sandbox import die_with_the_parent
 from bshm_watchd.matting.throughput import pictures_per_second
 
 if TYPE_CHECKING:
@@ -87,17 +88,31 @@ class Trial:
         return self.figures.peak_mib
 
 
+class TrialCutShort(ConfigError):
+    """It did not come to an end: that says something of the machine just now, and nothing of the bundle."""
+
+
 def tried(bundle: Bundle, settings: ModelSettings, pixels: Pixels, effort: Effort | None = None) -> Trial:
-    """Raises `ConfigError` with what the process said where it cannot compute the picture."""
+    """Raises `ConfigError` with what the process said where it cannot compute the picture.
+
+    `TrialCutShort`, which is one, where it did not come to an end.
+    """
     with tempfile.TemporaryDirectory(prefix="bshm-watchd-trial-") as directory:
         picture, answer = Path(directory) / "picture.npy", Path(directory) / "alpha.npy"
-        np.save(picture, pixels)
+        try:
+            np.save(picture, pixels)
+        except OSError as error:
+            raise TrialCutShort(
+                [f"{picture}: {error.strerror}; {tempfile.gettempdir()} must take a picture"]
+            ) from error
         told = _run(bundle, settings, picture, answer, effort or Effort())
         return Trial(Figures(**json.loads(told)), np.load(answer))
 
 
 def _run(bundle: Bundle, settings: ModelSettings, picture: Path, answer: Path, effort: Effort) -> str:
-    command = [sys.executable, "-m", "bshm_watchd.matting.trial", str(bundle.directory), str(picture), str(answer)]
+    # -P: nothing is imported from the directory that somebody happens to stand in
+    module = ["-P", "-m", "bshm_watchd.matting.trial"]
+    command = [sys.executable, *module, str(bundle.directory), str(picture), str(answer)]
     wanted = json.dumps({"settings": settings.model_dump(mode="json"), "effort": asdict(effort)})
     try:
         done = subprocess.run(
@@ -105,14 +120,19 @@ def _run(bundle: Bundle, settings: ModelSettings, picture: Path, answer: Path, e
             timeout=effort.patience_seconds, check=False,
         )  # fmt: skip
     except subprocess.TimeoutExpired as error:
-        raise ConfigError([f"{bundle.manifest.name}: no answer in {effort.patience_seconds:g} seconds"]) from error
+        raise TrialCutShort([f"{bundle.manifest.name}: no answer in {effort.patience_seconds:g} seconds"]) from error
+    except OSError as error:
+        raise TrialCutShort([f"{bundle.manifest.name}: no process could be started: {error.strerror}"]) from error
+    if done.returncode < 0:
+        raise TrialCutShort([f"{bundle.manifest.name}: its process was killed by signal {-done.returncode}"])
     if done.returncode != 0:
         said = done.stderr.strip().splitlines()[-1:] or [f"it ended with {done.returncode}"]
         raise ConfigError([f"{bundle.manifest.name}: {said[0]}"])
-    return done.stdout
+    return done.stdout.splitlines()[-1]
 
 
 def main(arguments: list[str]) -> int:
+    die_with_the_parent()
     directory, picture, answer = map(Path, arguments)
     wanted = json.loads(sys.stdin.read())
     settings = config.ModelSettings.model_validate(wanted["settings"])

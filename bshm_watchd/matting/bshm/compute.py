@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from bshm_watchd.errors import ConfigError
 from bshm_watchd.matting.bshm.graph import read_graph
+from bshm_watchd.matting.cpu_features import features
 from bshm_watchd.matting.quiet_tensorflow import tensorflow, without_its_lines
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 Precision = Literal["f32", "bf16", "fp16"]
 
+_BF16 = {"avx512_bf16", "amx_bf16", "bf16"}
 _DECODING_SHARE = 8  # one core of so many is left to decoding and encoding
 
 
@@ -44,7 +46,10 @@ def threads_beside_decoding(cores: int | None = None) -> int:
 
 
 def set_up(place: Place) -> None:
-    """Tell TensorFlow. Raises `ConfigError` where it began to compute with other settings in this process."""
+    """Tell TensorFlow. Raises `ConfigError` where it began to compute with other settings in this process, or bf16 is
+    wanted of a CPU that does not have it: TensorFlow would compute in f32 without a word."""
+    if place.precision == "bf16" and not place.gpu and not _BF16 & features():
+        raise ConfigError(["model.precision: this CPU cannot compute in bf16; set it to f32 or auto"])
     tf = tensorflow()
     try:
         if tf.config.threading.get_intra_op_parallelism_threads() != place.threads:
@@ -52,6 +57,7 @@ def set_up(place: Place) -> None:
         choose_device(tf, place)
     except (RuntimeError, ValueError) as error:
         raise ConfigError([f"TensorFlow cannot change its settings any more: {error}"]) from error
+    tf.config.experimental.enable_tensor_float_32_execution(False)  # which is not what f32 says
     tf.config.optimizer.set_jit(False)  # a new size would be compiled anew, for longer than it saves
     tf.config.optimizer.set_experimental_options(
         {

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+import cv2
 import numpy as np
 
 from bshm_watchd.errors import ConfigError
@@ -36,6 +37,8 @@ PLAUSIBLE = 0.1  # mean difference of alpha from the known matte above which the
 _ALPHA_CHANNELS = {4: 3, 1: 0}
 _WHITES: tuple[Literal[1, 255], ...] = (255, 1)
 _ORDERS: tuple[Literal["rgb", "bgr"], ...] = ("rgb", "bgr")
+_TELLING = 0.05  # least spread of alpha within a picture that says anything about channels and ranges
+_SEEN_SIDE = 192
 _MORE_THAN_ONE = 1.5  # a largest alpha that only a range up to 255 explains
 _SIZES = ((96, 160), (160, 96))
 
@@ -108,10 +111,15 @@ def alpha_channel(answer: Sequence[int], picture: Sequence[int], path: Path) -> 
     )
 
 
-def batched(graph: Graph, reading: Reading, single: Network, path: Path) -> BatchFound | str:
-    """The graph bound to a batch, its answers compared with single ones; else why it can't be had."""
-    shown = [_noise(*size) for size in _SIZES]
+def batched(graph: Graph, reading: Reading, single: Network, portrait: Pixels, path: Path) -> BatchFound | str:
+    """The graph bound to a batch, its answers compared with single ones; else why it can't be had.
+
+    Of several channels and ranges that are near enough the nearest is taken.
+    """
+    shown = [*(_noise(*size) for size in _SIZES), _seen(portrait)]
     expected = [[reading.alpha(single, pixels) for pixels in pictures] for pictures in shown]
+    if max(float(np.ptp(alpha)) for alphas in expected for alpha in alphas) < _TELLING:
+        return "its alpha is the same all over every picture that was shown, so nothing can be compared"
     nearest = "the graph makes no batch of its picture that could be found"
     for graph_of_batch in _candidates(graph, reading):
         try:
@@ -120,10 +128,10 @@ def batched(graph: Graph, reading: Reading, single: Network, path: Path) -> Batc
         except (ConfigError, ValueError, tensorflow().errors.OpError) as error:  # the next one may do
             nearest = f"bound to a batch it can't be run: {str(error).strip().partition(chr(10))[0]}"
             continue
-        for channel, opaque, difference in _compared(answers, expected):
-            if difference <= SAME:
-                return BatchFound(graph_of_batch, channel, opaque, difference)
-            nearest = f"bound to a batch its alpha differs by {difference:.2g} from single calls, {SAME:g} are allowed"
+        found = min(_compared(answers, expected), key=lambda one: one[2], default=(0, _WHITES[0], 1.0))
+        if found[2] <= SAME:
+            return BatchFound(graph_of_batch, *found)
+        nearest = f"bound to a batch its alpha differs by {found[2]:.2g} from single calls, {SAME:g} are allowed"
     return nearest
 
 
@@ -148,7 +156,8 @@ def _compared(answers: list[Values], expected: list[list[Values]]) -> Iterator[t
                 else 1.0
                 for answer, alphas in zip(answers, expected, strict=True)
             ]
-            yield channel, opaque, max(differences)
+            largest = float(np.max(differences))
+            yield channel, opaque, largest if np.isfinite(largest) else 1.0
 
 
 def _noise(height: int, width: int) -> Any:
@@ -159,3 +168,9 @@ def _noise(height: int, width: int) -> Any:
     random = np.random.default_rng(height)
     kinds = ((0, 60), (190, 250), (0, 256))
     return np.stack([random.integers(*kind, (height, width, 3)) for kind in kinds]).astype(np.uint8)
+
+
+def _seen(portrait: Pixels) -> Any:
+    """The portrait, mirrored as well, and noise beside it: uint8, 3 x side x side x 3."""
+    small = cv2.resize(portrait, (_SEEN_SIDE, _SEEN_SIDE), interpolation=cv2.INTER_AREA)
+    return np.stack([small, small[:, ::-1], _noise(_SEEN_SIDE, _SEEN_SIDE)[2]])

@@ -46,8 +46,11 @@ def refuse_operations(graph: Graph, path: Path, also: frozenset[str] = frozenset
 
     `also`: what is allowed here beside the rest.
     """
+    from tensorflow.python.framework import op_def_registry
+
     found = dict.fromkeys(node.op for node in _nodes(graph))
-    own = {function.signature.name for function in graph.library.function}
+    names = {function.signature.name for function in graph.library.function}
+    own = {name for name in names if op_def_registry.get(name) is None}  # none may hide behind an operation's name
     problems = [why for operation in found if operation not in own and (why := refusal(operation, also))]
     if len(problems) > _MOST_REFUSALS:
         problems[_MOST_REFUSALS:] = [f"and {len(problems) - _MOST_REFUSALS} more"]

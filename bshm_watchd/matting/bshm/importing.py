@@ -17,6 +17,7 @@ from bshm_watchd.errors import ConfigError
 from bshm_watchd.matting.bshm.compute import Place, set_up, threads_beside_decoding
 from bshm_watchd.matting.bshm.looking import Looked, look_at
 from bshm_watchd.matting.bundle import MANIFEST, Bundle, catalogue, sha256_of
+from bshm_watchd.matting.devices.opening import opened_device
 from bshm_watchd.matting.edge_error import BEST_PSNR
 from bshm_watchd.matting.golden import difference, edge_bound, edge_difference, mean_bound, read_picture
 from bshm_watchd.matting.installing import install
@@ -24,6 +25,7 @@ from bshm_watchd.matting.manifest import BshmModel, BucketedSize, GoldenPicture,
 from bshm_watchd.matting.trial import Trial, tried
 
 if TYPE_CHECKING:
+    from bshm_watchd.matting.devices.choice import Device
     from bshm_watchd.matting.photo import Alpha, Pixels
 
 Tell = Callable[[str], None]
@@ -62,6 +64,7 @@ class Compared:
     largest: float = 0.0
     edge_psnr_db: float = BEST_PSNR
     why_not: str | None = None
+    device: str = "cpu"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +83,8 @@ class Imported:
 def import_network(wanted: Wanted, state_dir: Path, tell: Tell, device: Literal["auto", "cpu", "gpu"]) -> Imported:
     """A bundle named `wanted.name` in `state_dir`/models; one of that name is replaced.
 
-    Raises `ConfigError` with everything that is wrong with the file, or with what the machine lacks.
+    Raises `ConfigError` with everything that is wrong with the file, or with what the machine lacks, and
+    `InstanceRunning` where its GPU is taken.
     """
     picture, known = _known_portrait()
     if wanted.path.suffix.lower() != ".onnx":
@@ -108,15 +112,16 @@ def _make(made: Path, wanted: Wanted, looked: Looked, settings: ModelSettings, t
     (made / "golden").mkdir()
     shutil.copyfile(catalogue()["portrait"].path(GOLDEN), made / GOLDEN)
     picture, _ = _known_portrait()
-    tell("computing the golden picture in f32")
-    runtime = "openvino" if looked.model.kind == "onnx" else "tensorflow"
-    in_f32 = tried(bundle, _settings(settings, runtime, "f32"), picture)
-    cv2.imwrite(str(made / MATTE), in_f32.alpha)
-    compared = list(_comparisons(bundle, settings, picture, in_f32, tell))
-    tell("measuring memory")
-    model = looked.model.model_copy(update={"mib_per_megapixel": _memory(bundle, _settings(settings, runtime, "f32"))})
-    golden = _golden(compared)
-    _written(made, _manifest(made, wanted, model, golden))
+    with opened_device(bundle, settings) as device:
+        tell("computing the golden picture in f32")
+        in_f32 = tried(bundle, _reference(looked.model), picture)
+        cv2.imwrite(str(made / MATTE), in_f32.alpha)
+        compared = list(_comparisons(bundle, device, picture, in_f32, tell))
+        tell("measuring memory")
+        on_gpu = _settings("tensorflow", "auto", "gpu")
+        memory = _memory(bundle, on_gpu if device.kind == "gpu" else _reference(looked.model))
+    model = looked.model.model_copy(update={"mib_per_megapixel": memory})
+    _written(made, _manifest(made, wanted, model, _golden(compared)))
     return compared
 
 
@@ -146,21 +151,31 @@ def _written(made: Path, manifest: Manifest) -> Bundle:
     return Bundle(made, manifest)
 
 
-def _settings(settings: ModelSettings, runtime: str, precision: str) -> ModelSettings:
-    device = settings.device if runtime == "tensorflow" else "cpu"
-    return settings.model_copy(update={"runtime": runtime, "precision": precision, "device": device})
+def _settings(runtime: str, precision: str, device: str = "cpu") -> ModelSettings:
+    return ModelSettings.model_validate({"runtime": runtime, "precision": precision, "device": device})
 
 
 def _comparisons(
-    bundle: Bundle, settings: ModelSettings, picture: Pixels, in_f32: Trial, tell: Tell
-) -> Iterator[Compared]:
+    bundle: Bundle, device: Device, picture: Pixels, in_f32: Trial, tell: Tell
+) -> Iterator[Compared]:  # fmt: skip
+    """The reference itself, then all other ways that this machine has."""
     assert isinstance(bundle.manifest.model, BshmModel)
-    first = "openvino" if bundle.manifest.model.kind == "onnx" else "tensorflow"
-    yield Compared(first, "f32", in_f32.steady_seconds)
-    others = [("tensorflow", "bf16"), ("tensorflow", "fp16"), ("openvino", "f32"), ("openvino", "bf16")]
-    for runtime, precision in others[2 + (first == "openvino") :] if first == "openvino" else others:
-        tell(f"comparing {precision} on {runtime}")
-        yield _compared(bundle, _settings(settings, runtime, precision), picture, in_f32)
+    yield Compared(_reference(bundle.manifest.model).runtime, "f32", in_f32.steady_seconds)
+    for settings in _others(bundle.manifest.model, device):
+        tell(f"comparing {settings.precision} on {settings.runtime}, on the {settings.device.upper()}")
+        yield _compared(bundle, settings, picture, in_f32)
+
+
+def _reference(model: BshmModel) -> ModelSettings:
+    """On the CPU, whatever else there is: f32 is f32 there."""
+    return _settings("openvino" if model.kind == "onnx" else "tensorflow", "f32")
+
+
+def _others(model: BshmModel, device: Device) -> list[ModelSettings]:
+    if model.kind == "onnx":
+        return [_settings("openvino", "bf16")]
+    on_gpu = [_settings("tensorflow", precision, "gpu") for precision in ("f32", "fp16") if device.kind == "gpu"]
+    return [*on_gpu, _settings("tensorflow", "bf16"), _settings("openvino", "f32"), _settings("openvino", "bf16")]
 
 
 def _compared(bundle: Bundle, settings: ModelSettings, picture: Pixels, in_f32: Trial) -> Compared:
@@ -169,10 +184,10 @@ def _compared(bundle: Bundle, settings: ModelSettings, picture: Pixels, in_f32: 
     try:
         trial = tried(bundle, settings, picture)
     except ConfigError as error:
-        return Compared(runtime, precision, why_not="; ".join(error.problems))
+        return Compared(runtime, precision, why_not="; ".join(error.problems), device=settings.device)
     largest = int(np.abs(trial.alpha.astype(np.int16) - in_f32.alpha).max()) / 255
     mean, edge = difference(trial.alpha, in_f32.alpha), edge_difference(trial.alpha, in_f32.alpha)
-    return Compared(runtime, precision, trial.steady_seconds, mean, largest, edge)
+    return Compared(runtime, precision, trial.steady_seconds, mean, largest, edge, device=settings.device)
 
 
 def _golden(compared: list[Compared]) -> GoldenPicture:

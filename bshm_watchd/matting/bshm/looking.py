@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from bshm_watchd.matting.photo import Alpha, Pixels
 
 INPUT, OUTPUT = "input_image:0", "output_png:0"
-BATCH_FILE = "batch.pb"
+GRAPH_FILE, BATCH_FILE, ONNX_FILE = "tf_graph.pb", "batch.pb", "network.onnx"  # in the bundle, whatever they were
 _MOST_NAMES = 8
 
 Ends = tuple[str | None, str | None]
@@ -65,10 +65,10 @@ def look_at(path: Path, ends: Ends, picture: Pixels, known: Alpha, tell: Callabl
     if path.is_dir():
         tell("freezing the SavedModel")
         frozen = freeze(path)
-        return _graph(path, f"{path.name}.pb", frozen, frozen, _signature(frozen, ends), picture, known, tell)
+        return _graph(path, frozen, frozen, _signature(frozen, ends), picture, known, tell)
     tell("reading the graph")
     graph = read_graph(path)
-    return _graph(path, path.name, graph, None, _named(graph, ends, path), picture, known, tell)
+    return _graph(path, graph, None, _named(graph, ends, path), picture, known, tell)
 
 
 def _onnx(path: Path, ends: Ends, picture: Pixels, known: Alpha, tell: Callable[[str], None]) -> Looked:
@@ -76,24 +76,24 @@ def _onnx(path: Path, ends: Ends, picture: Pixels, known: Alpha, tell: Callable[
     network = open_network(path, *ends)
     readings = examine.read(network.run, (network.input, network.output), picture, known, path)
     model = BshmModel(
-        format="bshm", kind="onnx", file=path.name, input=readings[0].input, output=readings[0].output
+        format="bshm", kind="onnx", file=ONNX_FILE, input=readings[0].input, output=readings[0].output
     )  # fmt: skip
     why = "an ONNX file takes one picture a call; on a CPU batches gain nothing"
     return Looked(path, model, tuple(readings), None, None, why)
 
 
 def _graph(
-    path: Path, file: str, graph: Graph, frozen: Graph | None, ends: tuple[str, str],
+    path: Path, graph: Graph, frozen: Graph | None, ends: tuple[str, str],
     picture: Pixels, known: Alpha, tell: Callable[[str], None],
 ) -> Looked:  # fmt: skip
     single = picture_function(graph, *ends, path)
     tell("finding out how it is fed")
     readings = examine.read(_clear(single, path), ends, picture, known, path)
     tell("binding it to a batch")
-    found = examine.batched(graph, readings[0], single, path)
+    found = examine.batched(graph, readings[0], single, picture, path)
     batch = None if isinstance(found, str) else found
     model = BshmModel(
-        format="bshm", kind="frozen_graph", file=file, input=readings[0].input, output=readings[0].output,
+        format="bshm", kind="frozen_graph", file=GRAPH_FILE, input=readings[0].input, output=readings[0].output,
         batch=batch and BatchGraph(
             file=BATCH_FILE, input=BATCH, output=ALPHAS, channel=batch.channel, opaque=batch.opaque
         ),

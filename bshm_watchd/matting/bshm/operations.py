@@ -43,13 +43,9 @@ ALLOWED = _names(_STRUCTURE, _SHAPES, _ARITHMETIC, _NETWORKS, _PICTURES, _CONTRO
 # Calls of functions that the graph itself brings; their bodies are looked at like the graph.
 CALLS = _names("If PartitionedCall StatefulPartitionedCall StatelessIf StatelessWhile While")
 
-# A SavedModel holds its weights beside its graph, in one place of its own directory; loading it needs these as well.
-SAVED_MODEL = _names(
-    """
-    AssignVariableOp DisableCopyOnRead MergeV2Checkpoints ReadVariableOp RestoreV2 SaveV2 ShardedFilename
-    StaticRegexFullMatch StringJoin VarHandleOp VarIsInitializedOp
-    """
-)
+# A SavedModel holds its weights beside its graph. Its own two functions write and read them; loading calls neither.
+VARIABLES = _names("AssignVariableOp DisableCopyOnRead ReadVariableOp VarHandleOp VarIsInitializedOp")
+SAVING = _names("MergeV2Checkpoints RestoreV2 SaveV2 ShardedFilename StaticRegexFullMatch StringJoin")
 
 _FILES = _names("""
     FixedLengthRecordReader FixedLengthRecordReaderV2 LMDBReader LoadAndRemapMatrix MatchingFiles MergeV2Checkpoints

@@ -93,6 +93,8 @@ class TensorFlowRuntime:
                     raise ConfigError([_does_not_fit(size, error)]) from error
                 logs.warning("the device's memory limits the batch", height=size[0], width=size[1], batch=largest)
                 break
+            except MattingFailed as error:
+                raise ConfigError([f"{error}; import it again with a larger --stride"]) from error
             largest = count
         return largest
 
