@@ -175,7 +175,7 @@ def test_the_ways_of_a_batch_are_looked_for_near_the_ends_of_the_graph() -> None
 
 
 def test_the_arithmetic_graph_is_what_its_formula_says() -> None:
-    from tests.standin.freezing import WEIGHTS
+    from tests.standin import WEIGHTS
 
     single = picture_function(read_graph(arithmetic_graph()), INPUT, OUTPUT, PATH)
     answer = single(SHOWN.pixels.astype(np.float32))

@@ -14,7 +14,7 @@ from bshm_watchd.matting.bshm.importing import Wanted, drafted
 from bshm_watchd.matting.bshm.looking import look_at
 from bshm_watchd.matting.bshm.saved_model import freeze
 from bshm_watchd.matting.runtimes import make_runtime
-from tests.standin.freezing import WEIGHTS
+from tests.standin import WEIGHTS
 from tests.support.composed import compose
 from tests.support.graphs import SMALL, looked_at, with_tensorflow
 from tests.support.onnx_file import mask_network, rgba_network

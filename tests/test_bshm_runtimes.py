@@ -18,7 +18,7 @@ from bshm_watchd.matting.manifest import BshmModel
 from bshm_watchd.matting.photo import Photo
 from bshm_watchd.matting.runtime import MattingFailed, Runtime
 from bshm_watchd.matting.runtimes import make_runtime
-from tests.standin.freezing import WEIGHTS
+from tests.standin import WEIGHTS
 from tests.support.composed import compose
 from tests.support.graphs import arithmetic_graph_bundle, stand_in_bundle
 

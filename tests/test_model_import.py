@@ -18,7 +18,7 @@ from bshm_watchd.matting.bundle import Bundle, configured_bundle, read_bundle, s
 from bshm_watchd.matting.check import check_bundle
 from bshm_watchd.matting.manifest import BshmModel, GoldenPicture, ListedFile
 from bshm_watchd.matting.trial import tried
-from tests.standin.freezing import WEIGHTS
+from tests.standin import WEIGHTS
 from tests.support.composed import compose, save
 from tests.support.graphs import arithmetic_graph, arithmetic_graph_bundle, graph_file, stand_in
 

@@ -101,6 +101,12 @@ def _expect_nothing_tried_again(tried: list[tuple[int, int, bool]]) -> None:
         assert max((other[1] for other in later), default=0) <= (pictures + 1) // 2
 
 
+def test_what_did_not_fit_is_not_tried_with_larger_pictures_and_still_is_with_smaller_ones() -> None:
+    fitting = Fitting()
+    assert fitting.did_not_fit(500, 4)
+    assert [fitting.most(pixels, 8) for pixels in (300, 500, 900)] == [8, 2, 2]
+
+
 def test_a_photo_that_does_not_fit_alone_is_told_what_to_do_and_its_neighbours_are_served() -> None:
     too_large, *neighbours = _answers(SmallMemory(2000, gated=999), [5000, 500, 500])
     assert isinstance(too_large, MattingFailed)

@@ -13,7 +13,7 @@ MUTANTS = (
         _FITTING,
         "for learned, most in self._most.items() if learned <= pixels",
         "for learned, most in self._most.items() if learned == pixels",
-        f"{_MEMORY}::test_every_photo_that_fits_alone_is_served_and_what_did_not_fit_is_not_tried_again",
+        f"{_MEMORY}::test_what_did_not_fit_is_not_tried_with_larger_pictures_and_still_is_with_smaller_ones",
     ),
     Mutant(
         "G3",

@@ -8,9 +8,7 @@ from typing import Any
 import tensorflow as tf
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
-INPUT = "input_image"
-OUTPUT = "output_png"
-WEIGHTS = (0.471, 0.293, 0.176)  # of red, green, blue in the arithmetic graph's alpha; its halves are rare
+from tests.standin import INPUT, OUTPUT, WEIGHTS
 
 
 def bshm_like(network: Any) -> bytes:
