@@ -11,12 +11,13 @@ import pytest
 from bshm_watchd.config import ModelSettings
 from bshm_watchd.errors import ConfigError
 from bshm_watchd.matting.batcher import Batcher
-from bshm_watchd.matting.bundle import Bundle, read_bundle
+from bshm_watchd.matting.bshm.importing import Wanted, import_network
+from bshm_watchd.matting.bundle import read_bundle
 from bshm_watchd.matting.check import check_bundle
 from bshm_watchd.matting.golden import edge_bound, golden_found, mean_bound
 from bshm_watchd.matting.runtimes import Precision
 from tests.support.golden import golden_bundle
-from tests.support.graphs import stand_in_bundle
+from tests.support.graphs import SMALL, stand_in
 from tests.support.runtimes import ScriptedRuntime, green, portrait_bundle, selfie_bundle, u2netp_bundle
 
 
@@ -75,7 +76,7 @@ def test_the_bundles_of_the_catalogue_bound_the_edge_wherever_they_bound_the_mea
 
 @pytest.mark.slow
 def test_an_imported_bundle_bounds_the_edge_by_what_was_measured_and_is_within(tmp_path: Path) -> None:
-    bundle: Bundle = stand_in_bundle()
+    bundle = import_network(Wanted(stand_in(), size=SMALL), tmp_path, lambda _: None, "cpu").bundle
     (golden,) = bundle.manifest.golden
     precisions: set[Precision] = {"f32", "bf16"}
     assert precisions <= golden.edge_psnr_db.keys()
