@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from bshm_watchd.matting.devices.evidence import Evidence
 
 _EXIT_OUTSIDE, _EXIT_CONFIG = 1, 78
-_CPUINFO = Path("/proc/cpuinfo")
 _ROUNDS_TO_TELL, _ROUNDS_TO_STORE = 2, 3  # a baseline must not be what a busy moment makes of it
 _TRIES = 3  # a busy machine is measured again before it is said that it got slower
 
@@ -232,9 +231,10 @@ def _as_baseline(measured: Measured, evidence: Evidence) -> Baseline:
 
 def _looked() -> tuple[Processor, Evidence]:
     from bshm_watchd.cli.processor import processor
+    from bshm_watchd.matting.cpu_features import cpuinfo
     from bshm_watchd.matting.devices.looking import look
 
-    return processor(_CPUINFO.read_text(encoding="utf-8", errors="replace")), look(wanted=False)
+    return processor(cpuinfo()), look(wanted=False)
 
 
 def _measuring(settings: Settings, cpu: Processor, rounds: int = 1) -> Measured:

@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass
 
 from bshm_watchd.cli.findings import Finding, note, ok
+from bshm_watchd.matting.cpu_features import BF16, flags
 
 # What decides how fast a network runs on a CPU, in the kernel's spelling.
 _FEATURES = (
@@ -14,7 +15,6 @@ _FEATURES = (
     *("asimddp", "i8mm", "bf16", "sve"),
 )
 _INT8 = ("amx_int8", "avx512_vnni", "avx_vnni", "i8mm", "asimddp")
-_BF16 = ("amx_bf16", "avx512_bf16", "bf16")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class Processor:
         for feature in reversed(_INT8):
             if feature in self.features:
                 found["int8"] = feature
-        for feature in reversed(_BF16):
+        for feature in reversed(BF16):
             if feature in self.features:
                 found["bf16"] = feature
         return found
@@ -52,10 +52,10 @@ class Processor:
         return note("fast precisions", "f32 alone: this CPU has no instructions of their own for bf16 or int8")
 
 
-def processor(cpuinfo: str, cores: int | None = None, cores_of_machine: int | None = None) -> Processor:
-    """Of the text of /proc/cpuinfo; the numbers of cores are those here where they are not given."""
-    model = re.search(r"^model name\s*: (.*)$", cpuinfo, re.MULTILINE)
-    flags = set(" ".join(re.findall(r"^(?:flags|Features)\s*: (.*)$", cpuinfo, re.MULTILINE)[:1]).split())
+def processor(told: str, cores: int | None = None, cores_of_machine: int | None = None) -> Processor:
+    """Of what /proc/cpuinfo tells; the numbers of cores are those here where they are not given."""
+    model = re.search(r"^model name\s*: (.*)$", told, re.MULTILINE)
+    known = flags(told)
     usable = cores or len(os.sched_getaffinity(0))
-    features = tuple(feature for feature in _FEATURES if feature in flags)
+    features = tuple(feature for feature in _FEATURES if feature in known)
     return Processor(model[1] if model else "unknown", usable, cores_of_machine or os.cpu_count() or usable, features)

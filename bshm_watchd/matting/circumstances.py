@@ -8,10 +8,10 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bshm_watchd.matting.bundle import MANIFEST
+from bshm_watchd.matting.cpu_features import cpuinfo, flags
 from bshm_watchd.matting.devices.looking import driver_version, gpu_libraries
 from bshm_watchd.matting.int8 import RECORD
 from bshm_watchd.matting.runtimes import precision_of, runtime_of
@@ -61,17 +61,16 @@ def circumstances(computed: Computed, gpu: str | None = None) -> dict[str, str]:
     """As they are now; `gpu`: its name, where it computes."""
     return {
         **_versions(),
-        **processor(Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")),
+        **processor(cpuinfo()),
         **(_of_gpu(gpu) if computed.device == "gpu" else {}),
         **_hashes(computed),
     }
 
 
-def processor(cpuinfo: str) -> dict[str, str]:
-    """Of `/proc/cpuinfo`: of its first core, which are all alike."""
-    model = re.search(r"^(?:model name|CPU part)\s*: (.*)$", cpuinfo, re.MULTILINE)
-    flags = re.search(r"^(?:flags|Features)\s*: (.*)$", cpuinfo, re.MULTILINE)
-    features = sorted(_FEATURES & set(flags[1].split())) if flags else []
+def processor(told: str) -> dict[str, str]:
+    """Of what `/proc/cpuinfo` tells."""
+    model = re.search(r"^(?:model name|CPU part)\s*: (.*)$", told, re.MULTILINE)
+    features = sorted(_FEATURES & flags(told))
     return {"CPU": model[1] if model else "unknown", "CPU features": " ".join(features) or "none"}
 
 

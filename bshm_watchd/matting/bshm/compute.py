@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from bshm_watchd.errors import ConfigError
 from bshm_watchd.matting.bshm.graph import read_graph
-from bshm_watchd.matting.cpu_features import features
+from bshm_watchd.matting.cpu_features import BF16, cpuinfo, flags
 from bshm_watchd.matting.quiet_tensorflow import tensorflow, without_its_lines
 
 if TYPE_CHECKING:
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 Precision = Literal["f32", "bf16", "fp16"]
 
-_BF16 = {"avx512_bf16", "amx_bf16", "bf16"}
 _DECODING_SHARE = 8  # one core of so many is left to decoding and encoding
 
 
@@ -48,7 +47,7 @@ def threads_beside_decoding(cores: int | None = None) -> int:
 def set_up(place: Place) -> None:
     """Tell TensorFlow. Raises `ConfigError` where it began to compute with other settings in this process, or bf16 is
     wanted of a CPU that does not have it: TensorFlow would compute in f32 without a word."""
-    if place.precision == "bf16" and not place.gpu and not _BF16 & features():
+    if place.precision == "bf16" and not place.gpu and flags(cpuinfo()).isdisjoint(BF16):
         raise ConfigError(["model.precision: this CPU cannot compute in bf16; set it to f32 or auto"])
     tf = tensorflow()
     try:
