@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from bshm_watchd import logs
 from bshm_watchd.answers import Answers
 from bshm_watchd.clock import Clock, SystemClock
-from bshm_watchd.config import HotFolderSettings, ModelSettings, Settings
+from bshm_watchd.config import HotFolderSettings, Settings
 from bshm_watchd.daemon import Daemon, Seams
 from bshm_watchd.disk.folder import HotFolder
 from bshm_watchd.disk.ops import Disk
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from bshm_watchd.matting.bundle import Bundle
     from bshm_watchd.matting.devices.choice import Device
     from bshm_watchd.matting.devices.opening import Opening
-    from bshm_watchd.matting.runtime import Runtime
+    from bshm_watchd.matting.resident import ResidentModel
     from bshm_watchd.matting.sandbox import Walls
 
 _DETACH_SECONDS = 3.0
@@ -69,8 +69,7 @@ def open_daemon(
     from bshm_watchd.matting.decoder import ChildDecoder
     from bshm_watchd.matting.devices.figures import metered
     from bshm_watchd.matting.devices.opening import opened_device, tell
-    from bshm_watchd.matting.measured_runtime import settled_runtime
-    from bshm_watchd.matting.runtimes import make_runtime
+    from bshm_watchd.matting.resident import ResidentModel
     from bshm_watchd.matting.sandbox import walls
     from bshm_watchd.matting.told import computed
 
@@ -83,12 +82,12 @@ def open_daemon(
         bundle = configured_bundle(settings.model, settings.state_dir)
         device = stack.enter_context((opening or opened_device)(bundle, settings.model))
         tell(device)
-        model = settled_runtime(bundle, device.settled(settings.model), settings.state_dir)
-        batch, limits = settings.batch, settings.limits
-        runtime, words = make_runtime(bundle, model, batch.max_size), computed(bundle, model, device)
+        on_device, batch, limits = device.settled(settings.model), settings.batch, settings.limits
+        words = computed(bundle, on_device, device)
         figures = stack.enter_context(metered(device, clock))
+        model = ResidentModel(bundle, on_device, settings.state_dir, batch.max_size)
         batcher = Batcher(
-            runtime, bundle, batch.max_size, batch.max_wait_ms / 1000, clock, infer_seconds=limits.infer_seconds
+            model, bundle, batch.max_size, batch.max_wait_ms / 1000, clock, infer_seconds=limits.infer_seconds
         )
         journal = stack.enter_context(Journal(settings.state_dir / JOURNAL_NAME, clock))
         os.umask(0o077)  # what is meant for others gets its mode explicitly; our own files are nobody else's
@@ -97,7 +96,7 @@ def open_daemon(
         stack.enter_context(decoder)
         _tell_walls(walls())
         check = partial(_check_golden_pictures, batcher, bundle, model, device, settings.state_dir, clock)
-        stack.enter_context(_loading(batcher, runtime, check, words, settings.batch.max_size, inbox))
+        stack.enter_context(_loading(batcher, model, check, words, batch.max_size, inbox))
 
         make = partial(_folder, settings=settings, journal=journal, inbox=inbox, us=us, clock=clock)
         states = [make(folder) for folder in settings.hot_folders]
@@ -128,9 +127,9 @@ def _tell_walls(found: Walls) -> None:
 
 @contextlib.contextmanager
 def _loading(
-    batcher: Batcher, runtime: Runtime, check: Callable[[], None], device: str, max_size: int, inbox: Inbox
+    batcher: Batcher, model: ResidentModel, check: Callable[[], None], device: str, max_size: int, inbox: Inbox
 ) -> Iterator[None]:
-    """Load, warm up and check the model beside everything else that a start does; it is closed on the way out."""
+    """Settle, load, warm up and check the model beside all else that a start does; it is closed on the way out."""
     started = threading.Event()
 
     def load() -> None:
@@ -139,7 +138,7 @@ def _loading(
             started.set()
             check()
             logs.info("model ready", device=device)
-            inbox.put(ModelReady(runtime.streams * min(max_size, runtime.max_batch)))
+            inbox.put(ModelReady(model.streams * min(max_size, model.max_batch)))
         except Exception as error:  # noqa: BLE001  carried to the main thread, which ends the program
             inbox.put(ModelFailed(error))
 
@@ -154,13 +153,13 @@ def _loading(
 
 
 def _check_golden_pictures(
-    batcher: Batcher, bundle: Bundle, model: ModelSettings, device: Device, state_dir: Path, clock: Clock
+    batcher: Batcher, bundle: Bundle, model: ResidentModel, device: Device, state_dir: Path, clock: Clock
 ) -> None:
     from bshm_watchd.matting.circumstances import circumstances, computed_as
     from bshm_watchd.matting.verified import verify_on_change
 
-    if model.verify_on_change:
-        computed = computed_as(bundle, model)
+    if model.settings.verify_on_change:
+        computed = computed_as(bundle, model.settings)
         verify_on_change(batcher, computed, circumstances(computed, device.name), state_dir, clock)
 
 

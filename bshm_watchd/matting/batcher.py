@@ -65,13 +65,11 @@ class Batcher:
     ) -> None:  # fmt: skip
         self._runtime = runtime
         self._bundle = bundle
-        self._max_size = min(max_size, runtime.max_batch)
+        self._max_size = max_size
         self._max_wait_seconds = max_wait_seconds
         self._infer_seconds = infer_seconds
         self._clock = clock or SystemClock()
-        self._lanes = [
-            threading.Thread(target=self._lane, name=f"lane-{n}", daemon=True) for n in range(runtime.streams)
-        ]
+        self._lanes: list[threading.Thread] = []  # until the runtime is started it may not know how many it feeds
         self._observer = threading.Thread(target=self._observe, name="lanes-observer", daemon=True)
         self._turns = Turns()
         lock = threading.RLock()
@@ -97,6 +95,10 @@ class Batcher:
         except BaseException:
             self._runtime.close()
             raise
+        self._max_size = min(self._max_size, self._runtime.max_batch)
+        self._lanes = [
+            threading.Thread(target=self._lane, name=f"lane-{n}", daemon=True) for n in range(self._runtime.streams)
+        ]
         for lane in [*self._lanes, self._observer]:
             lane.start()
         return self

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 class Runtime(Protocol):
     """Computes alpha for pictures that already have the bundle's working size.
 
-    `start` first, then `infer` any number of times from up to `streams` threads at once, then `close`.
+    `start` first, then `infer` any number of times from up to `streams` threads at once, then `close`. What it gains
+    from may be asked for once it is started.
     """
 
     @property

@@ -25,6 +25,20 @@ def run(*command: str | Path, deadline_seconds: float = _SECONDS) -> str:
     return ended.stdout
 
 
+def unmount(point: Path) -> None:
+    """As an admin does: where a photo or a rescan is just at work there it is busy, and is asked again."""
+    deadline = time.monotonic() + _SECONDS
+    while "busy" in (said := _umount(point)) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not said, said
+
+
+def _umount(point: Path) -> str:
+    """What it says against it; empty where it is done."""
+    ended = subprocess.run(["umount", str(point)], capture_output=True, text=True, timeout=_SECONDS, check=False)
+    return "" if ended.returncode == 0 else f"{ended.returncode} {ended.stdout}{ended.stderr}"
+
+
 class Network:
     """A cable between the client and the servers. Unplugged, packets vanish, and nobody is told."""
 
@@ -156,7 +170,7 @@ class FlakyDisk:
 
     def repair(self) -> None:
         """What an operator does once the disk is well: it must be unmounted for that, with the daemon running."""
-        run("umount", self._point)
+        unmount(self._point)
         checked = subprocess.run(["fsck.ext4", "-f", "-y", self._mapped], capture_output=True, text=True, check=False)
         assert checked.returncode in (0, 1), checked.stdout
         self.mount()

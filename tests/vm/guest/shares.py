@@ -18,7 +18,7 @@ from tests.vm.guest.console import run_scenarios, say
 from tests.vm.guest.owners import two_daemons
 from tests.vm.guest.photos import photo
 from tests.vm.guest.places import Place, Studio
-from tests.vm.guest.servers import ADDRESS, FlakyDisk, Network, Nfs, Samba, run
+from tests.vm.guest.servers import ADDRESS, FlakyDisk, Network, Nfs, Samba, run, unmount
 from tests.vm.guest.troubles import Pace, survive
 
 _DISK = Path("/mnt/disk")
@@ -157,7 +157,7 @@ class _Shares:
         """What lies below the mount point is not the hot folder: nothing there is touched, nothing is made."""
         nfs = self.studio.places["nfs"]
         self.studio.wait_watching("nfs")
-        run("umount", _MNT / "nfs")
+        unmount(_MNT / "nfs")
         trap = nfs.client / "drop" / "trap.png"
         trap.write_bytes(photo(920_000))
         self.studio.wait(lambda: self.studio.state("nfs") == "unreachable", "the unmounted folder is unreachable")
@@ -214,7 +214,7 @@ class _Shares:
         return {"server_stops": 1, "photos_dropped": 12, "files_checked": self._checked(*self.studio.places)}
 
     def _remount(self) -> None:
-        run("umount", _MNT / "cifs")
+        unmount(_MNT / "cifs")
         self.samba.mount("studio", _MNT / "cifs")
 
     def _checked(self, *names: str) -> int:
