@@ -16,11 +16,12 @@ from numpy.typing import NDArray
 
 from bshm_watchd import logs, retry
 from bshm_watchd.clock import Clock
+from bshm_watchd.course import Course
 from bshm_watchd.delivery import sidecar
 from bshm_watchd.delivery.matted import Matted
 from bshm_watchd.delivery.names import names
 from bshm_watchd.delivery.numbering import Numbering
-from bshm_watchd.disk import claim, filing, original, owner, publish, record
+from bshm_watchd.disk import filing, original, owner, publish
 from bshm_watchd.disk.folder import HotFolder
 from bshm_watchd.errors import (
     OwnershipLost,
@@ -33,12 +34,13 @@ from bshm_watchd.errors import (
     RuntimeBroken,
     place_error,
 )
-from bshm_watchd.jobs import Job, Place, Problem, State
+from bshm_watchd.jobs import Job, Place, Problem, Result, State
 from bshm_watchd.journal import Journal
 from bshm_watchd.matting.decoder import Decoder
 from bshm_watchd.matting.doubt import doubt
 from bshm_watchd.matting.photo import Photo
 from bshm_watchd.output_settings import OutputSettings
+from bshm_watchd.stages import Observe, Stopwatch
 
 
 class Matter(Protocol):
@@ -97,11 +99,14 @@ Outcome = Ended | Retry | Waiting | LetGo | Broken
 
 
 class Pipeline:
-    """Shared by all workers; holds no state of a job (that is in its record) but the names it has spoken for."""
+    """Shared by all workers; holds no state of a job (that is in its record) but the names it has spoken for.
+
+    `observe`: is told how long each stage of each job took; called from the workers.
+    """
 
     def __init__(
         self, decoder: Decoder, matter: Matter, render: Render, journal: Journal, us: owner.Owner, clock: Clock,
-        max_attempts: int,
+        max_attempts: int, observe: Observe | None = None,
     ) -> None:  # fmt: skip
         self._decoder = decoder
         self._matter = matter
@@ -111,10 +116,13 @@ class Pipeline:
         self._clock = clock
         self._max_attempts = max_attempts
         self._numbering = Numbering()
+        self._stopwatch = Stopwatch(clock, observe)
 
     def run(self, job: Job, folder: HotFolder) -> Outcome:
         """Process a job of this folder and say how it went. Never raises: one photo never fails another."""
-        course = _Course(folder.with_rights(job.plan.permissions), job, self._journal, self._us, self._clock)
+        course = Course(
+            folder.with_rights(job.plan.permissions), job, self._journal, self._us, self._clock, self._stopwatch
+        )
         try:
             return self._run(course)
         except OwnershipLost as error:
@@ -134,27 +142,26 @@ class Pipeline:
         finally:
             self._numbering.let_go(job.id)
 
-    def process(self, course: _Course) -> None:
+    def process(self, course: Course) -> None:
         if course.job.state is State.CLAIMED:
             self._make(course)
         if course.job.state is State.PUBLISHING:
             self._publish(course)
         self._file(course)
 
-    def _make(self, course: _Course) -> None:
+    def _make(self, course: Course) -> None:
         if course.job.problem is not None:  # seen at intake: nothing of it is decoded
             return course.move(State.REJECTING)
         self._discard(course)  # of a life that may have ended before it had cleared away: they bear its name
-        with original.read(course.folder, course.job) as source:
-            course.move(State.RUNNING, sha256=source.sha256, ran_in=self._us.incarnation, withheld=0)
-            photo = self._decoder.decode(source.fd, source.size_bytes)
+        photo = self._decoded(course)
         if photo.metadata.pages > 1:
             logs.info("only the first picture is used", **course.fields, pictures=photo.metadata.pages)
-        matted = Matted(photo.pixels, self._matter.matte(photo), photo.metadata, photo.opacity)
+        with course.timed("matte"):
+            matted = Matted(photo.pixels, self._matter.matte(photo), photo.metadata, photo.opacity)
         problem = doubt(matted.alpha) if course.job.plan.review else None
         number, chosen = self._numbering.choose(course.folder, replace(course.job, problem=problem), first=1)
         results = tuple(
-            publish.write_temporary(course.folder, course.job, index, output.kind, target, self._render(output, matted))
+            self._made(course, index, output, target, matted)
             for index, (output, target) in enumerate(zip(course.job.plan.outputs, chosen.targets, strict=True))
         )
         original.expect_unchanged(course.folder, course.job)
@@ -163,21 +170,35 @@ class Pipeline:
             suspect=False, retry_wall=0.0,
         )  # fmt: skip
 
-    def _publish(self, course: _Course) -> None:
+    def _decoded(self, course: Course) -> Photo:
+        with contextlib.ExitStack() as stack:
+            with course.timed("read"):
+                source = stack.enter_context(original.read(course.folder, course.job))
+            course.move(State.RUNNING, sha256=source.sha256, ran_in=self._us.incarnation, withheld=0)
+            with course.timed("decode"):
+                return self._decoder.decode(source.fd, source.size_bytes)
+
+    def _made(self, course: Course, index: int, output: OutputSettings, target: Place, matted: Matted) -> Result:
+        with course.timed("render"):
+            content = self._render(output, matted)
+        with course.timed("write"):
+            return publish.write_temporary(course.folder, course.job, index, output.kind, target, content)
+
+    def _publish(self, course: Course) -> None:
         for index in range(len(course.job.results)):
-            with owner.held(course.folder, self._us):
+            with course.timed("publish"), owner.held(course.folder, self._us):
                 self._publish_one(course, index)
         course.move(State.PUBLISHED)
 
-    def _publish_one(self, course: _Course, index: int) -> None:
+    def _publish_one(self, course: Course, index: int) -> None:
         while True:
             try:
                 return publish.publish(course.folder, course.job.results[index])
             except FileExistsError:
                 self._renumber(course, index)
 
-    def _file(self, course: _Course) -> None:
-        with owner.held(course.folder, self._us):
+    def _file(self, course: Course) -> None:
+        with course.timed("file"), owner.held(course.folder, self._us):
             if course.job.state in (State.REJECTING, State.FAILING):
                 self._discard(course)
             if course.job.state is State.PUBLISHED and course.job.filed_as is None:
@@ -186,7 +207,7 @@ class Pipeline:
                 self._file_original(course)
             course.finish(course.job.end)
 
-    def _file_original(self, course: _Course) -> None:
+    def _file_original(self, course: Course) -> None:
         while True:
             place = course.job.filed_as or self._speak_for_filed(course, first=1)
             try:
@@ -199,7 +220,7 @@ class Pipeline:
                     filing.remove_sidecar(course.folder, course.job.id, place)
                 self._speak_for_filed(course, first=course.job.number + 1)
 
-    def _run(self, course: _Course) -> Outcome:
+    def _run(self, course: Course) -> Outcome:
         try:
             self.process(course)
         except (PlaceUnavailable, OwnershipLost, RuntimeBroken, ProgramEnding):
@@ -223,7 +244,7 @@ class Pipeline:
                 return Retry(course.job)
         return Ended(course.job)
 
-    def _waits_for_its_photo(self, course: _Course, error: PhotoWithheld) -> bool:
+    def _waits_for_its_photo(self, course: Course, error: PhotoWithheld) -> bool:
         """Whether it is tried again without an attempt counted. The folder goes on with its other photos."""
         withheld = course.job.withheld + 1
         retry_wall = retry.withheld_retry_wall(withheld, self._clock.wall())
@@ -233,7 +254,7 @@ class Pipeline:
         course.commit(replace(course.job, retry_wall=retry_wall, withheld=withheld))
         return True
 
-    def _attempt_failed(self, course: _Course, error: Exception) -> bool:
+    def _attempt_failed(self, course: Course, error: Exception) -> bool:
         """Count a failed attempt. True when the job waits for another, False when it was filed under failed/."""
         attempts = course.job.attempts + 1
         logs.warning("attempt failed", **course.fields, attempts=attempts, why=f"{type(error).__name__}: {error}")
@@ -252,18 +273,18 @@ class Pipeline:
         self._discard(course)
         return True
 
-    def _give_up(self, course: _Course, state: State, problem: Problem, **changes: Any) -> None:
+    def _give_up(self, course: Course, state: State, problem: Problem, **changes: Any) -> None:
         course.move(state, problem=problem, **changes)
         self._file(course)
 
-    def _let_go(self, course: _Course, error: OwnershipLost) -> LetGo:
+    def _let_go(self, course: Course, error: OwnershipLost) -> LetGo:
         """The other owner knows nothing of what was made here but not committed yet."""
         if course.job.state is State.RUNNING:
             with contextlib.suppress(PlaceUnavailable, OSError):
                 self._discard(course)
         return LetGo(course.job, str(error))
 
-    def _refunded(self, course: _Course) -> Job:
+    def _refunded(self, course: Course) -> Job:
         """The place failed while the photo was in work: back to claimed, as far as the place still takes it.
 
         The record first: one that says `publishing` may have got its name although writing it failed, and would take
@@ -277,12 +298,12 @@ class Pipeline:
             return replace(course.job, state=State.CLAIMED)
         return course.job
 
-    def _discard(self, course: _Course) -> None:
+    def _discard(self, course: Course) -> None:
         """What the last attempt has made, if any. Never while its record may say `publishing`: see `_refunded`."""
         if course.job.ran_in:
             publish.discard_temporaries(course.folder, course.job, names(course.job, 1).targets)
 
-    def _renumber(self, course: _Course, first_index: int) -> None:
+    def _renumber(self, course: Course, first_index: int) -> None:
         """Somebody took a name: the results not yet published and the original take the next number, committed."""
         number, chosen = self._numbering.choose(course.folder, course.job, course.job.number + 1)
         results = tuple(
@@ -291,52 +312,10 @@ class Pipeline:
         )
         course.commit(replace(course.job, number=number, results=results, filed_as=chosen.filed))
 
-    def _speak_for_filed(self, course: _Course, first: int) -> Place:
+    def _speak_for_filed(self, course: Course, first: int) -> Place:
         number, place = self._numbering.choose_filed(course.folder, course.job, first)
         course.commit(replace(course.job, number=number, filed_as=place))
         return place
-
-
-class _Course:
-    """One job on its way: the newest committed job, and how a move is committed. Belongs to one worker."""
-
-    def __init__(self, folder: HotFolder, job: Job, journal: Journal, us: owner.Owner, clock: Clock) -> None:
-        self.folder = folder
-        self.job = job
-        self._journal = journal
-        self._us = us
-        self._clock = clock
-
-    @property
-    def fields(self) -> dict[str, Any]:
-        return {"JOB_ID": self.job.id, "HOT_FOLDER": self.job.folder, "photo": self.job.relative}
-
-    def move(self, state: State, **changes: Any) -> None:
-        self.commit(self.job.moved(state, **changes))
-        logs.moved(self.job)
-
-    def commit(self, job: Job) -> None:
-        """The record first: it is the truth; the index may lag behind it."""
-        with owner.held(self.folder, self._us), self.folder.work(job.id) as work_fd:
-            record.write(self.folder.disk, work_fd, job)
-        self.job = job
-        self._journal.record(job)
-
-    def finish(self, state: State) -> None:
-        """The index first, then the record goes, and with it the job; a directory that can't be removed is no job."""
-        ended = self.job.moved(state, finished_wall=self._clock.wall())
-        self._journal.record(ended)
-        claim.drop_record(self.folder, ended)
-        self.job = ended
-        logs.moved(ended, **({"why": ended.problem.reason} if ended.problem else {}))
-        claim.drop_work(self.folder, ended)
-
-    def release(self, why: PhotoChanged) -> Job:
-        with owner.held(self.folder, self._us):
-            self.job = claim.release(self.folder, self.job)
-        logs.moved(self.job, why=why)
-        self._journal.forget(self.job.id)
-        return self.job
 
 
 def _ignored(job: Job, error: PermissionsIgnored) -> Problem:

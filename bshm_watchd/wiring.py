@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from bshm_watchd.matting.devices.opening import Opening
     from bshm_watchd.matting.resident import ResidentModel
     from bshm_watchd.matting.sandbox import Walls
+    from bshm_watchd.stages import Observe
 
 _DETACH_SECONDS = 3.0
 _CLOSE_SECONDS = 5.0
@@ -55,12 +56,13 @@ _CLOSE_SECONDS = 5.0
 
 @contextlib.contextmanager
 def open_daemon(
-    settings: Settings, once: Once | None = None, config: Path | None = None, opening: Opening | None = None
-) -> Iterator[Daemon]:
+    settings: Settings, once: Once | None = None, config: Path | None = None, opening: Opening | None = None,
+    observe: Observe | None = None,
+) -> Iterator[Daemon]:  # fmt: skip
     """A daemon, ready for `run`. Raises `ConfigError` or `InstanceRunning`; on the way out all is put back.
 
     `config`: the file that the settings are from, read again at each reload; None: there are no reloads.
-    `opening`: what opens the device that computes; None: the machine's own.
+    `opening`: what opens the device that computes; None: the machine's own. `observe`: as of `Pipeline`.
     """
     from bshm_watchd.delivery.background import BackgroundFiles
     from bshm_watchd.delivery.render import Renderer
@@ -104,7 +106,7 @@ def open_daemon(
         looking = partial(_look_at_backgrounds, backgrounds, settings.background_pictures)
         threading.Thread(target=looking, name="backgrounds", daemon=True).start()
         renderer = Renderer(backgrounds)
-        pipeline = Pipeline(decoder, batcher, renderer, journal, us, clock, settings.limits.max_attempts)
+        pipeline = Pipeline(decoder, batcher, renderer, journal, us, clock, limits.max_attempts, observe)
         schedule = _schedule(states, pipeline, inbox, settings, clock)
         answers = Answers(bundle.manifest.name, lambda: device.status(words, figures()), clock.wall())
         reloading = Reloading(_reader(config, backgrounds, inbox), make) if config else None

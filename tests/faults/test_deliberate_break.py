@@ -10,12 +10,13 @@ from typing import Any
 
 import pytest
 
+from bshm_watchd.course import Course
 from bshm_watchd.disk import claim, filing, record
 from bshm_watchd.disk.folder import WORK
 from bshm_watchd.folder_calls import FolderCalls
 from bshm_watchd.intake.intake import Offer
 from bshm_watchd.jobs import Job, Place, Problem, State, new_id
-from bshm_watchd.pipeline import Pipeline, _Course
+from bshm_watchd.pipeline import Pipeline
 from tests.support.crashes import die_everywhere
 from tests.support.power_cut import PowerCutDisk
 
@@ -23,7 +24,7 @@ from tests.support.power_cut import PowerCutDisk
 class PublishesBeforeItCommits(Pipeline):
     """The record says `publishing` only once the results have their names."""
 
-    def process(self, course: _Course) -> None:
+    def process(self, course: Course) -> None:
         commit = course.commit
 
         def late(job: Job) -> None:
@@ -39,7 +40,7 @@ class PublishesBeforeItCommits(Pipeline):
 class FilesBeforeItPublishes(Pipeline):
     """The original leaves the work directory while its results have no names yet."""
 
-    def _publish(self, course: _Course) -> None:
+    def _publish(self, course: Course) -> None:
         assert course.job.filed_as is not None
         filing.file_original(course.folder, course.job, course.job.filed_as)
         with course.folder.work(course.job.id) as work_fd:
@@ -50,7 +51,7 @@ class FilesBeforeItPublishes(Pipeline):
 class ForgetsWhatItPublished(Pipeline):
     """After a crash it makes the results again instead of going on where the record stands."""
 
-    def process(self, course: _Course) -> None:
+    def process(self, course: Course) -> None:
         if course.job.state is State.PUBLISHING:
             course.job = replace(course.job, state=State.CLAIMED, results=())
         super().process(course)

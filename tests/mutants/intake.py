@@ -110,7 +110,7 @@ MUTANTS = (
     Mutant(
         "O5",
         "does not say that a photo was let go of",
-        "bshm_watchd/pipeline.py",
+        "bshm_watchd/course.py",
         "        logs.moved(self.job, why=why)\n",
         "",
         "tests/faults/test_job_log.py::test_every_committed_move_is_one_line_and_every_line_a_move",

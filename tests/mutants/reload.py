@@ -10,8 +10,8 @@ MUTANTS = (
         "I8",
         "gives results the rights of today's configuration",
         "bshm_watchd/pipeline.py",
-        "_Course(folder.with_rights(job.plan.permissions), job,",
-        "_Course(folder, job,",
+        "folder.with_rights(job.plan.permissions), job, self._journal",
+        "folder, job, self._journal",
         "tests/test_daemon.py::test_a_job_keeps_the_rights_outputs_and_places_it_was_claimed_with",
     ),
     Mutant(

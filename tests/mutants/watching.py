@@ -35,7 +35,7 @@ MUTANTS = (
     Mutant(
         "I3",
         "commits a record without owning the folder until it is written",
-        "bshm_watchd/pipeline.py",
+        "bshm_watchd/course.py",
         "with owner.held(self.folder, self._us), self.folder.work(job.id) as work_fd:",
         "with self.folder.work(job.id) as work_fd:",
         _OWNERS,
