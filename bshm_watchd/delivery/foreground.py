@@ -23,19 +23,21 @@ if TYPE_CHECKING:
     Indices = npt.NDArray[np.intp]
 
 _KNOWN = 242  # alpha from here on, and up to 255 minus this, shows one side's colour alone: 95 %
-_COARSE_PIXELS = 512  # longer side of what is carried; a fifth of it measured 0.1 levels worse, no more
+# Longer side of what is carried. Coarse cells cost less and measured no worse; in large photos colours slip in them.
+_COARSE_PIXELS, _FINE_PIXELS, _SAFE_CELL = 256, 512, 8
+_HAZE = 2  # alpha this near to 0 or 255 is a network's haze: whatever colour it has shows by two levels at most
 _AT_A_TIME = 1 << 18  # soft pixels in one round, so that a matte that is soft everywhere needs no gigabytes
 _REMAP_COLUMNS = 1 << 10
 
 
 def foreground(pixels: Bytes, alpha: Bytes, opacity: Bytes | None = None) -> Bytes:
-    """The estimated foreground where 0 < alpha < 255, the photo's own pixels everywhere else, bit for bit.
+    """The estimated foreground where 2 < alpha < 253, the photo's own pixels everywhere else, bit for bit.
 
     `pixels`: uint8, height x width x 3; `alpha` and `opacity`: uint8, height x width. None of them is changed. Where
     `opacity`, the photo's own, is below 255, its colours are unmixed already and stay as they are. The same array
     comes back where nothing is soft, or too little is known to estimate from.
     """
-    if next(soft_rounds(alpha), None) is None:
+    if next(soft_rounds(alpha, _HAZE), None) is None:
         return pixels
     in_front = _carried(pixels, alpha >= min(_KNOWN, int(alpha.max())))
     background = alpha <= max(255 - _KNOWN, int(alpha.min()))
@@ -44,7 +46,7 @@ def foreground(pixels: Bytes, alpha: Bytes, opacity: Bytes | None = None) -> Byt
         return pixels
     estimated = pixels.copy()
     flat, flat_alpha = estimated.reshape(-1, 3), alpha.reshape(-1)
-    for soft in soft_rounds(alpha):
+    for soft in soft_rounds(alpha, _HAZE):
         mixed = soft if opacity is None else soft[opacity.reshape(-1).take(soft) == 255]
         if not len(mixed):
             continue
@@ -53,13 +55,14 @@ def foreground(pixels: Bytes, alpha: Bytes, opacity: Bytes | None = None) -> Byt
     return estimated
 
 
-def soft_rounds(alpha: Bytes) -> Iterator[Indices]:
-    """The flat indices of all pixels with 0 < alpha < 255, in rounds of bounded size."""
+def soft_rounds(alpha: Bytes, haze: int = 0) -> Iterator[Indices]:
+    """The flat indices of all pixels with haze < alpha < 255 - haze, in rounds of bounded size."""
     import numpy as np
 
     step = max(1, _AT_A_TIME // alpha.shape[1])
     for top in range(0, len(alpha), step):
-        soft = np.flatnonzero(alpha[top : top + step] - np.uint8(1) < 254)  # 0 wraps around to 255
+        above = alpha[top : top + step] - np.uint8(haze + 1)  # what is not above it wraps around to 255 or less
+        soft = np.flatnonzero(above < 254 - 2 * haze)
         if len(soft):
             yield soft + top * alpha.shape[1]
 
@@ -121,7 +124,7 @@ def _carried(pixels: Bytes, known: npt.NDArray[np.bool_]) -> _Carried | None:
 
     cv2.setNumThreads(1)
     height, width = known.shape
-    cell = -(-max(height, width) // _COARSE_PIXELS)
+    cell = _cell(max(height, width))
     down, across = min(cell, height), min(cell, width)
     size = (width // across, height // down)
     whole = slice(size[1] * down), slice(size[0] * across)
@@ -133,6 +136,12 @@ def _carried(pixels: Bytes, known: npt.NDArray[np.bool_]) -> _Carried | None:
     weighted = np.concatenate([colours.reshape(size[1], size[0], 3), share], axis=2, dtype=np.float32)
     weighted[..., 3] /= 255
     return _Carried(_filled(weighted), down, across, width)
+
+
+def _cell(longer_side: int) -> int:
+    """Pixels of the photo, across and down, that share a colour."""
+    coarse, fine = -(-longer_side // _COARSE_PIXELS), -(-longer_side // _FINE_PIXELS)
+    return max(fine, min(coarse, _SAFE_CELL))
 
 
 def _filled(weighted: Floats) -> Floats:
