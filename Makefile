@@ -62,7 +62,7 @@ quality: $(INSTALLED)  ## the table of mattes against rembg; PACK=DIR has photos
 
 .PHONY: compare
 compare: $(INSTALLED)  ## photos a second against rembg with the same weights, in interleaved pairs
-	@$(BIN)/python -m tests.compare_rembg
+	@$(BIN)/python -m tests.compare
 
 .PHONY: lock
 lock:  ## renew .ci/requirements.lock with the newest versions that fit

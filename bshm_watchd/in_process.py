@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from bshm_watchd.clock import SystemClock
 from bshm_watchd.config import BatchSettings, Limits, ModelSettings
+from bshm_watchd.heap import keep_freed_memory
 from bshm_watchd.one_photo import Made, OnePhoto, one_photo_maker
 from bshm_watchd.output_settings import OutputSettings
 
@@ -49,6 +50,7 @@ def open_in_process(
     from bshm_watchd.matting.measured_runtime import settled_runtime
     from bshm_watchd.matting.runtimes import make_runtime
 
+    keep_freed_memory()
     cores = len(os.sched_getaffinity(0))
     bundle = configured_bundle(model, state_dir)
     with contextlib.ExitStack() as stack:

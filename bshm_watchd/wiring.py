@@ -27,6 +27,7 @@ from bshm_watchd.errors import ConfigError, PlaceUnavailable, WatchdError
 from bshm_watchd.events import Answered, Hinted, Inbox, ModelFailed, ModelReady, ReloadAsked, Reloaded, StopAsked
 from bshm_watchd.folder_calls import FolderCalls
 from bshm_watchd.folder_state import FolderState
+from bshm_watchd.heap import keep_freed_memory
 from bshm_watchd.instance import only_instance
 from bshm_watchd.jobs import new_id
 from bshm_watchd.journal import JOURNAL_NAME, Journal
@@ -92,6 +93,7 @@ def open_daemon(
             model, bundle, batch.max_size, batch.max_wait_ms / 1000, clock, infer_seconds=limits.infer_seconds
         )
         journal = stack.enter_context(Journal(settings.state_dir / JOURNAL_NAME, clock))
+        keep_freed_memory()
         os.umask(0o077)  # what is meant for others gets its mode explicitly; our own files are nobody else's
         ignore_lease_signals()
         decoder = ChildDecoder(cores, limits.max_pixels, limits.decode_seconds, max_file_bytes=limits.max_file_bytes)
