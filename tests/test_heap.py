@@ -2,36 +2,46 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 
-_FAULTS_A_ROUND = """
-import resource
-import numpy as np
+_ASKED = """
+import ctypes, json
 from bshm_watchd.heap import keep_freed_memory
 
-def faults():
-    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+MIB = 1 << 20
+names = ("arena", "ordblks", "smblks", "hblks", "hblkhd", "usmblks", "fsmblks", "uordblks", "fordblks", "keepcost")
 
-def work():
-    for _ in range(20):
-        np.zeros(8 << 20, np.uint8)[:] = 1
-        np.ones(6 << 20, np.uint8)
+class Info(ctypes.Structure):
+    _fields_ = [(name, ctypes.c_size_t) for name in names]
 
-if {kept}:
-    assert keep_freed_memory()
-work()
-before = faults()
-work()
-print(faults() - before)
+libc = ctypes.CDLL(None)
+libc.mallinfo2.restype = Info
+libc.malloc.restype = ctypes.c_void_p
+libc.malloc.argtypes = [ctypes.c_size_t]
+libc.free.argtypes = [ctypes.c_void_p]
+
+def mapped_and_kept(mib, count):
+    "Blocks that the kernel gave on their own, and MiB that are kept at the heap's end once all are freed."
+    before = libc.mallinfo2().hblks
+    blocks = [libc.malloc(mib * MIB) for _ in range(count)]
+    mapped = libc.mallinfo2().hblks - before
+    for block in reversed(blocks):
+        libc.free(block)
+    return mapped, libc.mallinfo2().keepcost // MIB
+
+taken = keep_freed_memory()
+print(json.dumps([taken, mapped_and_kept(8, 12), mapped_and_kept(64, 2), mapped_and_kept(30, 20)]))
 """
 
 
-def _faults(*, kept: bool) -> int:
-    # Small pages: how many large ones the kernel happens to have is not what is asked.
-    program = "import ctypes; ctypes.CDLL(None).prctl(41, 1, 0, 0, 0)\n" + _FAULTS_A_ROUND.format(kept=kept)
-    return int(subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout)
-
-
-def test_memory_that_was_freed_is_used_again_without_the_kernel() -> None:
-    assert _faults(kept=True) < 100 < _faults(kept=False)
+def test_a_photos_arrays_are_kept_and_larger_ones_and_large_shoots_go_back() -> None:
+    said = subprocess.run([sys.executable, "-c", _ASKED], capture_output=True, text=True, check=True).stdout
+    taken, arrays, large, shoot = json.loads(said)
+    assert taken
+    assert arrays[0] == 0
+    assert arrays[1] >= 12 * 8
+    assert large[0] == 2
+    assert shoot[0] == 0
+    assert shoot[1] < 256
