@@ -178,7 +178,7 @@ def read(path: Path) -> SpeedResult | QualityResult:
     try:
         return _RESULT.validate_json(path.read_bytes())
     except OSError as error:
-        raise ConfigError([f"{path}: {error.strerror}"]) from error
+        raise ConfigError([f"{path}: {error.strerror}; name a file that `bench` has kept with -o"]) from error
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _EVERY = 20_000  # so many ways are all tried
 _TRIES = 20_000  # of more ways
+_BLOCKS = 20  # so that a few hundred samples take megabytes
 _ALIKE = 1e-9  # what rounding makes of two equal sums, relative to the largest
 
 
@@ -86,7 +87,8 @@ def _sums_of_ways(ranks: Floats, count: int) -> Floats:
         every: Floats = ranks[ways].sum(axis=1)
         return every
     chance = np.random.default_rng(0)  # the same files give the same answer
-    return np.array([chance.permutation(ranks)[:count].sum() for _ in range(_TRIES)])
+    rows = np.tile(ranks, (_TRIES // _BLOCKS, 1))
+    return np.concatenate([chance.permuted(rows, axis=1)[:, :count].sum(axis=1) for _ in range(_BLOCKS)])
 
 
 def _signs(count: int) -> Floats:
