@@ -93,15 +93,21 @@ class Resident:
                 self.courses.add(told(line))
 
     def cpu_seconds(self) -> float:
-        """So far, of it and of all that it started."""
-        return family_cpu_seconds(self._process.pid)
+        """So far, of it and of all that it started. Raises `MeasuringFailed` once it has ended."""
+        return self._asked(family_cpu_seconds)
 
     def peak_mib(self) -> float:
-        """The most since `reset_peak`, of it and of all that it started."""
-        return family_peak_mib(self._process.pid)
+        """The most since `reset_peak`, of it and of all that it started. Raises `MeasuringFailed` once it has ended."""
+        return self._asked(family_peak_mib)
 
     def reset_peak(self) -> None:
         reset_peaks(self._process.pid)
+
+    def _asked(self, figure: Callable[[int], float]) -> float:
+        try:
+            return figure(self._process.pid)
+        except OSError as error:
+            raise MeasuringFailed(self._words("has ended")) from error
 
     def _end(self) -> None:
         """In good order, since the next one is to find its folder given up. What it still tells is nobody's."""

@@ -125,29 +125,32 @@ def _measured(subject: Subject, effort: Effort, photos: Path | None, large: bool
     from bshm_watchd.bench.speed import SpeedBench, stamp_now
     from bshm_watchd.intake.file_systems import file_system
 
+    own = _own(photos, effort) if photos is not None else None
     where = file_system(str(on)).type
     _warn(on, where)
     with _directory_on(on) as base, bars() as told:
         bench = SpeedBench(subject, base / "measured", effort, told)
         bench.directory.mkdir()
-        sets = [bench.measured(one) for one in _sets(photos, large, base, effort, told)]
-        return SpeedResult(stamp=stamp_now(subject, bench.directory), sets=sets, file_system=where)
+        sets = [own] if own is not None else _built(large, base, effort, told)
+        found = [bench.measured(one) for one in sets]
+        return SpeedResult(stamp=stamp_now(subject, bench.directory), sets=found, file_system=where)
 
 
-def _sets(photos: Path | None, large: bool, base: Path, effort: Effort, told: Told) -> Iterator[PhotoSet]:
-    """Each is made when its turn comes, and says what is odd with it."""
-    from bshm_watchd.bench.photo_set import LARGE, SIZES, built_set, own_set
+def _built(large: bool, base: Path, effort: Effort, told: Told) -> Iterator[PhotoSet]:
+    """Each when its turn comes."""
+    from bshm_watchd.bench.photo_set import LARGE, SIZES, built_set
 
-    if photos is not None:
-        yield _said(own_set(photos), effort)
-        return
     for size in (*SIZES, LARGE) if large else SIZES:
         built = base / size.name
         built.mkdir()
         yield built_set(built, size, effort.photos, told)
 
 
-def _said(photos: PhotoSet, effort: Effort) -> PhotoSet:
+def _own(directory: Path, effort: Effort) -> PhotoSet:
+    """Says what is odd with them."""
+    from bshm_watchd.bench.photo_set import own_set
+
+    photos = own_set(directory)
     for line in photos.left_out:
         complain(f"left out: {line}")
     if (count := len(photos.photos)) < effort.photos:
@@ -157,16 +160,15 @@ def _said(photos: PhotoSet, effort: Effort) -> PhotoSet:
 
 @contextlib.contextmanager
 def _directory_on(place: Path) -> Iterator[Path]:
-    """Of its own, and gone afterwards. Raises `ConfigError`."""
+    """Of its own, and gone afterwards. Raises `ConfigError` for whatever its disk refuses."""
     from bshm_watchd.errors import ConfigError
 
     try:
-        made = tempfile.TemporaryDirectory(prefix=_PREFIX, dir=place)
+        with tempfile.TemporaryDirectory(prefix=_PREFIX, dir=place) as base:
+            yield Path(base)
     except OSError as error:
-        advice = "name a directory that this user may write to with --on DIR"
-        raise ConfigError([f"{place}: {error.strerror}; {advice}"]) from error
-    with made as base:
-        yield Path(base)
+        advice = "name a directory with room that this user may write to with --on DIR"
+        raise ConfigError([f"{error.filename or place}: {error.strerror}; {advice}"]) from error
 
 
 def _warn(on: Path, where: str) -> None:

@@ -73,7 +73,8 @@ def _latencies(measured: SpeedOfSet) -> Iterator[tuple[str, ...]]:
     yield _latency("drop to result", measured.drop_to_result_seconds, settling)
     yield _latency("matte, alone", measured.matte_seconds, "lone photos")
     yield _latency("claim to result", measured.in_burst_seconds, "photos in bursts")
-    yield _latency("start to result", measured.first_result_seconds, "cold starts")
+    cold = "cold start" if len(measured.first_result_seconds) == 1 else "cold starts"
+    yield _latency("start to result", measured.first_result_seconds, cold)
 
 
 def _latency(what: str, samples: Sequence[float], of: str) -> tuple[str, ...]:
