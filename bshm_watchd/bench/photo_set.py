@@ -52,6 +52,12 @@ class PhotoSet:
         """So many photos: all of them again, in the same order, where there are fewer."""
         return [self.photos[number % len(self.photos)] for number in range(count)]
 
+    def sample(self, count: int) -> list[Path]:
+        """So many of them, evenly spread over all; as `burst` where there are fewer."""
+        if len(self.photos) <= count:
+            return self.burst(count)
+        return [self.photos[number * len(self.photos) // count] for number in range(count)]
+
 
 # -- somebody's own ------------------------------------------------------------------------------------------
 

@@ -82,7 +82,8 @@ class Resident:
         """Raises `MeasuringFailed` with its last words when it ends, holds its folder, or says nothing any more."""
         while not condition():
             if self.courses.trouble:
-                raise MeasuringFailed(f"the hot folder that is measured in is {self.courses.trouble}")
+                where = f"the hot folder that is measured in ({self._settings.hot_folders[0].path})"
+                raise MeasuringFailed(f"{where} is {self.courses.trouble}; another place is named with --on DIR")
             if not select.select([self._fd], [], [], self._patience_seconds)[0]:
                 raise MeasuringFailed(self._words(f"said nothing for {self._patience_seconds:g} seconds"))
             block = os.read(self._fd, _BLOCK_BYTES)

@@ -68,8 +68,7 @@ def speed(
       bshm-watchd bench speed --on /srv/hot -o disk.json   on the disk that your hot folders are on
       bshm-watchd bench compare before.json today.json
     """
-    from bshm_watchd.bench.result_files import refuse_unfit
-    from bshm_watchd.bench.results import written
+    from bshm_watchd.bench.result_files import keep, refuse_unfit
     from bshm_watchd.bench.speed import Effort
 
     if output is not None:
@@ -78,16 +77,19 @@ def speed(
     effort = Effort(photos=photos, rounds=rounds, lone=lone, cold=cold)
     with interruptible():
         result = _measured(subject, effort, directory, large, on or Path(tempfile.gettempdir()))
-    if output is not None:
-        written(output, result)
     if as_json:
         print_json(result.model_dump(mode="json"))
-        return
-    print_speed(result)
-    if output is None:
-        say("\nnot kept: -o FILE keeps it, to be compared with later ones")
     else:
-        say(f"\nkept in {output}; compare with a later one: bshm-watchd bench compare {output} LATER")
+        print_speed(result)
+        say(f"\n{_what_next(output)}")
+    if output is not None:
+        keep(output, result)
+
+
+def _what_next(output: Path | None) -> str:
+    if output is None:
+        return "not kept: -o FILE keeps it, to be compared with later ones"
+    return f"kept in {output}; compare with a later one: bshm-watchd bench compare {output} LATER"
 
 
 def _settings(context: typer.Context, bundle: str | None, precision: str | None) -> Settings:

@@ -20,8 +20,8 @@ def print_speed(result: SpeedResult) -> None:
     print_table(("", ""), list(_about(stamp, result.file_system)))
     for measured in result.sets:
         _print_set(measured, stamp.machine.cores)
-    say("\nnot counted: the first start, the first lone photo and the first burst of each set")
-    say("-: there are too few samples for that percentile; --lone, --rounds and --cold make more")
+    say("\nnot counted: the first start, lone photo and burst of each set")
+    say("-: too few samples for that percentile (more with --lone, --rounds, --cold)")
 
 
 def told(seconds: float) -> str:

@@ -97,7 +97,7 @@ def test_people_get_tables(measured: tuple[Path, str, str]) -> None:
         "drop to result",
         "peak memory",
         "of the limit",
-        "not counted: the first start",
+        "not counted: the first",
     ):
         assert told in measured[1]
 
