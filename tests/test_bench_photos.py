@@ -91,6 +91,18 @@ def test_photos_are_brought_as_copies_with_names_of_their_own(built: list[Path],
     assert all((tmp_path / "staging" / name).stat().st_nlink == 1 for name in names)  # a linked one is left in drop/
 
 
+def test_a_photo_with_the_longest_name_there_is_can_be_brought(built: list[Path], hot: Path, tmp_path: Path) -> None:
+    long = tmp_path / ("a" * 251 + ".jpg")
+    long.write_bytes(built[0].read_bytes())
+    assert Staging(tmp_path / "staging", hot).bring([long]) == ["0001-.jpg"]
+
+
+def test_a_sample_is_spread_over_all_photos(built: list[Path], tmp_path: Path) -> None:
+    found = built_set(tmp_path, Size("tiny", 64, 48), 8)
+    assert found.sample(2) == [found.photos[0], found.photos[4]]
+    assert found.sample(16) == found.burst(16)
+
+
 def test_a_drop_is_a_rename(built: list[Path], hot: Path, tmp_path: Path) -> None:
     staging = Staging(tmp_path / "staging", hot)
     (name,) = staging.bring(built[:1])

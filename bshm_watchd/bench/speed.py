@@ -70,6 +70,7 @@ class SpeedBench:
     told: Told
     clock: Clock = field(default_factory=SystemClock)
     pause: Callable[[float], object] = field(default_factory=lambda: Event().wait)
+    resident: Callable[[Settings, Path, Clock], Resident] = Resident
     alone: Callable[[Settings, list[Path], Path], Alone] = measured_alone
 
     def measured(self, photos: PhotoSet) -> SpeedOfSet:
@@ -77,7 +78,7 @@ class SpeedBench:
         settings = self._settings()
         measuring = _Measuring(self, settings, photos, Staging(self.directory / "staging", self.directory / HOT))
         cold = measuring.cold()
-        with Resident(settings, self.directory, self.clock) as daemon:
+        with self.resident(settings, self.directory, self.clock) as daemon:
             daemon.wait_until_ready()
             dropped, lone = measuring.lone(daemon)
             bursts, gpu = measuring.bursts(daemon)
@@ -130,7 +131,7 @@ class _Measuring:
         for _ in self._counted("cold starts", self.bench.effort.cold):
             self.staging.drop(names)
             self.bench.pause(still)
-            with Resident(self.settings, self.bench.directory, self.bench.clock) as daemon:
+            with self.bench.resident(self.settings, self.bench.directory, self.bench.clock) as daemon:
                 daemon.wait_until_over(names)
                 found.append(finished(daemon.courses.of(names))[0].published - daemon.started)
             self.staging.take_back(names)

@@ -11,6 +11,7 @@ from bshm_watchd.disk.folder import DROP
 from bshm_watchd.errors import ConfigError
 
 _ORIGINALS = ("done", "review", "rejected", "failed")
+_LONGEST_KEPT_BYTES = 200
 _KEPT = {DROP, ".bshm"}
 
 
@@ -27,7 +28,7 @@ class Staging:
         What lay here before is gone.
         """
         shutil.rmtree(self._directory, ignore_errors=True)
-        names = [f"{number:04}-{photo.name}" for number, photo in enumerate(photos, start=1)]
+        names = [_name(photo, number) for number, photo in enumerate(photos, start=1)]
         try:
             self._directory.mkdir()
             for photo, name in zip(photos, names, strict=True):
@@ -51,6 +52,12 @@ class Staging:
             if entry.name not in _KEPT:
                 _empty(Path(entry.path))
         os.sync()  # else the next one would wait for what this one has left to be written
+
+
+def _name(photo: Path, number: int) -> str:
+    """Its own behind a number of its own, so that people know it; without its own where that is long already."""
+    kept = photo.name if len(os.fsencode(photo.name)) <= _LONGEST_KEPT_BYTES else photo.suffix
+    return f"{number:04}-{kept}"
 
 
 def _copy(photo: Path, target: Path) -> None:
