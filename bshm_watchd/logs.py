@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import Callable
 from typing import Any
 
 from bshm_watchd.jobs import Job
@@ -46,6 +47,23 @@ def start(level: int = logging.INFO) -> None:
     watchdog = logging.getLogger("watchdog")
     watchdog.handlers[:], watchdog.propagate = [handler], False
     watchdog.setLevel(logging.CRITICAL)
+
+
+def hear(heard: Callable[[str, dict[str, Any]], None]) -> None:
+    """Let every event from now on be heard as well, once `start` was called: its text and its fields.
+
+    Called on the thread that logs, which waits for it.
+    """
+    _LOGGER.addHandler(_Hearer(heard))
+
+
+class _Hearer(logging.Handler):
+    def __init__(self, heard: Callable[[str, dict[str, Any]], None]) -> None:
+        super().__init__()
+        self._heard = heard
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._heard(record.getMessage(), getattr(record, _FIELDS, {}))
 
 
 class _Lines(logging.Formatter):

@@ -11,7 +11,14 @@ from typing import Any
 from bshm_watchd.logs import shown
 
 _PIPE_WIDTH = 10_000  # a line a row for grep and cut: nothing is folded
-_STYLES = {"ok": "green", "note": "yellow", "problem": "bold red", "outside": "bold red"}
+_STYLES = {
+    "ok": "green",
+    "better": "green",
+    "note": "yellow",
+    "problem": "bold red",
+    "outside": "bold red",
+    "regression": "bold red",
+}
 
 
 def say(text: str = "") -> None:

@@ -8,20 +8,19 @@ from typing import TYPE_CHECKING
 
 from bshm_watchd.cli.findings import Finding, note, ok
 from bshm_watchd.clock import Clock, SystemClock
-from bshm_watchd.matting.bundle import catalogue, configured_bundle
+from bshm_watchd.matting.bundle import configured_bundle
+from bshm_watchd.matting.circumstances import networks
 from bshm_watchd.matting.devices.looking import look as look_here
 from bshm_watchd.matting.devices.opening import Can, Look, opened_device
-from bshm_watchd.matting.golden import read_picture
-from bshm_watchd.matting.int8 import read_int8
 from bshm_watchd.matting.measured_runtime import settled_runtime
 from bshm_watchd.matting.runtimes import can_use_gpu, precision_of, runtime_names
+from bshm_watchd.matting.shipped_portrait import framed, shipped_portrait
 from bshm_watchd.matting.trial import Effort, Figures, tried
 
 if TYPE_CHECKING:
     from bshm_watchd.config import ModelSettings, Settings
     from bshm_watchd.matting.bundle import Bundle
     from bshm_watchd.matting.devices.choice import Device
-    from bshm_watchd.matting.photo import Pixels
 
 WIDTH, HEIGHT = 1920, 1080
 _FIRST_AT_MOST = 1.2  # times a later photo: what warming up is there for
@@ -116,7 +115,7 @@ class Bench:
 
     def _figures(self, bundle: Bundle, settled: ModelSettings, rounds: int) -> tuple[int, list[Figures]]:
         effort = Effort(_PHOTOS, _PHOTO_SECONDS, self.settings.batch.max_size, _PATIENCE_SECONDS)
-        photo, found = _photo(), list[Figures]()
+        photo, found = framed(shipped_portrait(), HEIGHT, WIDTH), list[Figures]()
         began = self.clock.monotonic()
         while len(found) < rounds:
             found.append(tried(bundle, settled, photo, effort).figures)
@@ -129,7 +128,7 @@ class Bench:
         height, width = bundle.working_size(HEIGHT, WIDTH)
         precision = precision_of(bundle, settled)
         return Setup(
-            bundle.manifest.name, _networks(bundle, precision), device.kind, device.name or self.processor, self.cores,
+            bundle.manifest.name, networks(bundle, precision), device.kind, device.name or self.processor, self.cores,
             runtime_names(bundle, settled), precision, batch, f"{width} x {height}",
         )  # fmt: skip
 
@@ -144,23 +143,3 @@ def better(one: Measured, other: Measured) -> Measured:
         resident_mib=min(one.resident_mib, other.resident_mib),
         rounds=one.rounds + other.rounds,
     )
-
-
-def _networks(bundle: Bundle, precision: str) -> dict[str, str]:
-    record = read_int8(bundle) if precision == "int8" else None
-    files = [*bundle.manifest.networks, *(record.files if record else ())]
-    return {file.path: file.sha256 for file in files}
-
-
-def _photo() -> Pixels:
-    """The portrait that is shipped with this program, enlarged, its sides filled up with its own last columns."""
-    import cv2
-    import numpy as np
-
-    shipped = catalogue()["portrait"]
-    portrait = read_picture(shipped.path(shipped.manifest.golden[0].picture)).pixels
-    width = min(WIDTH, round(portrait.shape[1] * HEIGHT / portrait.shape[0]))
-    enlarged = cv2.resize(portrait, (width, HEIGHT), interpolation=cv2.INTER_LANCZOS4)
-    left = (WIDTH - width) // 2
-    filled = cv2.copyMakeBorder(enlarged, 0, 0, left, WIDTH - width - left, cv2.BORDER_REPLICATE)
-    return filled.astype(np.uint8, copy=False)

@@ -244,4 +244,12 @@ MUTANTS = (
         '        "name": job.relative,',
         "tests/test_sidecar.py::test_any_name_is_shown_as_one_line_and_kept_to_the_byte",
     ),
+    Mutant(
+        "P7",
+        "measures speed with the user's own output directories",
+        "bshm_watchd/bench/measured_settings.py",
+        '    if not output.path.startswith("/"):\n        return output',
+        "    if output.path:\n        return output",
+        "tests/test_measured_settings.py::test_nothing_is_written_outside_the_places_made_for_measuring",
+    ),
 )
