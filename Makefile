@@ -38,7 +38,7 @@ check: $(INSTALLED)  ## style, types, layers, sizes and the quick tests
 	@$(BIN)/mypy --no-error-summary
 	@$(BIN)/lint-imports --no-logo
 	@$(BIN)/python tests/check_sizes.py
-	@$(BIN)/pytest -m "not e2e and not slow and not soak and not vm"
+	@$(BIN)/pytest --numprocesses auto --maxprocesses 4 -m "not e2e and not slow and not soak and not vm"
 
 .PHONY: faults
 faults: $(INSTALLED) debian  ## prove the contracts under faults: one line a contract, with counts

@@ -19,6 +19,7 @@ hypothesis.settings.register_profile("any machine", deadline=None)
 hypothesis.settings.load_profile("any machine")
 
 _COUNTS = pytest.StashKey[Counter[str]]()
+_PROOF = "contract"
 _PROOFS = pytest.StashKey[Proofs]()
 
 
@@ -57,8 +58,22 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--contracts", action="store_true", help="print one line for each contract that was tested")
 
 
+class _Gathering:
+    """Hears of all reports in the process that tells the result, also where others run the tests."""
+
+    def __init__(self, proofs: Proofs) -> None:
+        self._proofs = proofs
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        for kind, proof in report.user_properties:
+            if kind == _PROOF:
+                name, counts = proof
+                self._proofs.add(name, report.outcome, counts)
+
+
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[_PROOFS] = Proofs()
+    config.pluginmanager.register(_Gathering(config.stash[_PROOFS]))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -72,10 +87,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     report = yield
     if report.when == "call" or not report.passed:
-        for name in _contracts(item):
-            item.config.stash[_PROOFS].add(name, report.outcome, item.stash.get(_COUNTS, {}))
+        counts = dict(item.stash.get(_COUNTS, {}))
+        report.user_properties += [(_PROOF, (name, counts)) for name in sorted(_contracts(item))]
     return report
-
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     if config.getoption("--contracts"):
