@@ -81,10 +81,10 @@ class Span(_Frozen):
 
 
 class GpuUse(_Frozen):
-    """During the bursts: the most memory, and the mean use of the GPU, 0 to 1."""
+    """During the bursts: the most memory, and the mean use of the GPU, 0 to 1; None where it does not tell that."""
 
     memory_mib: float
-    utilisation: float
+    utilisation: float | None
 
 
 class SpeedOfSet(_Frozen):
@@ -122,10 +122,13 @@ class SpeedOfSet(_Frozen):
 
 
 class SpeedResult(_Frozen):
+    """`file_system`: what the hot folder lay on, as the kernel names it."""
+
     kind: Literal["speed"] = "speed"
     format: Literal[1] = 1
     stamp: Stamp
     sets: list[SpeedOfSet]
+    file_system: str = "unknown"
 
 
 class PictureQuality(_Frozen):
