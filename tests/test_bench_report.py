@@ -125,6 +125,23 @@ def test_the_summary_tells_errors_and_failures_of_a_scene(tmp_path: Path) -> Non
     assert "group, c: nobody was found" in page.text
 
 
+def test_a_matte_that_is_wrong_about_who_is_there_counts_as_failed(tmp_path: Path) -> None:
+    pictures = [a_picture("a", 0.01), a_picture("b", 0.051)]
+    page, markdown = reported(tmp_path, quality_file(tmp_path, SceneQuality(scene="group", pictures=pictures)))
+    assert "(b); 1 failed." in page.text
+    assert "group, b: alpha is off by 5.1 %, so it is wrong about what is person" in page.text
+    assert "| group | 2 | 1 |" in markdown
+
+
+def test_several_scenes_have_a_row_of_all_their_pictures(tmp_path: Path) -> None:
+    one = SceneQuality(scene="hair-detail", pictures=[a_picture("a", 0.01)])
+    other = SceneQuality(scene="group", pictures=[a_picture("b", 0.02), a_picture("c", 0.03)])
+    _, markdown = reported(tmp_path, quality_file(tmp_path, one, other))
+    assert re.findall(r"^\| all \| 3 \| 0 \| [\d.]+ \| [\d.]+ \| (\S+) \|.* \| (.+) \|$", markdown, re.MULTILINE) == [
+        ("0.0200", "c (0.0300)")
+    ]
+
+
 def test_the_table_tells_percentiles_as_they_are_of_the_samples(tmp_path: Path) -> None:
     samples = [place / 100 for place in range(1, 102)]
     _, markdown = reported(tmp_path, speed_file(tmp_path, a_set().model_copy(update={"matte_seconds": samples})))

@@ -16,7 +16,7 @@ from bshm_watchd.bench.sides import labels_of, scenes_of, sets_of
 from bshm_watchd.bench.speed_plots import plots_of_set
 from bshm_watchd.bench.svg import inline, standalone
 from bshm_watchd.bench.tables import Table, quality_table, speed_table, stamp_table
-from bshm_watchd.bench.told import stamp_sentence, summary
+from bshm_watchd.bench.told import stamp_sentence, summary, why_wrong
 from bshm_watchd.bench.words import WORDS
 from bshm_watchd.errors import ConfigError
 
@@ -134,11 +134,11 @@ def _set_section(number: int, name: str, sides: list[SetSide]) -> SetSection:
 
 def _quality_section(scenes: Mapping[str, list[SceneSide]], several: bool) -> QualitySection:
     failed = [
-        (name, side.label, picture.name, picture.failed)
+        (name, side.label, picture.name, why)
         for name, sides in scenes.items()
         for side in sides
         for picture in side.quality.pictures
-        if picture.failed is not None
+        if (why := why_wrong(picture)) is not None
     ]
     return QualitySection(quality_table(scenes, several), _placed("quality", plots_of_quality(scenes)), failed)
 

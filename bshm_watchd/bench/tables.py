@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 from bshm_watchd.bench.results import PictureQuality, SceneQuality, Stamp
 from bshm_watchd.bench.sides import SceneSide, SetSide
@@ -12,6 +13,7 @@ from bshm_watchd.bench.told import (
     PERCENTILES,
     SECONDS_AN_HOUR,
     errors_of,
+    failures,
     figure,
     mean,
     peak_mib,
@@ -81,13 +83,20 @@ def speed_table(name: str, sides: Sequence[SetSide]) -> Table:
 def quality_table(scenes: Mapping[str, list[SceneSide]], several: bool) -> Table:
     """Means of a scene; the rows of one scene stand together where there are several results."""
     columns = ["pictures", "failed", *(name for name, _ in _ERRORS), "worst picture (MAD)"]
+    told = [*scenes.items(), ("all", _all(scenes))] if len(scenes) > 1 else list(scenes.items())
     if several:
-        groups = [
-            Group(name, [Row(side.label, _errors(side.quality)) for side in sides]) for name, sides in scenes.items()
-        ]
+        groups = [Group(name, [Row(side.label, _errors(side.quality)) for side in sides]) for name, sides in told]
         return Table("Quality by scene", "scene and result", columns, groups)
-    rows = [Row(name, _errors(side.quality)) for name, sides in scenes.items() for side in sides]
+    rows = [Row(name, _errors(side.quality)) for name, sides in told for side in sides]
     return Table("Quality by scene", "scene", columns, [Group(None, rows)])
+
+
+def _all(scenes: Mapping[str, list[SceneSide]]) -> list[SceneSide]:
+    """The pictures of all scenes as those of one, for each result."""
+    pictures: dict[str, list[PictureQuality]] = {}
+    for side in chain.from_iterable(scenes.values()):
+        pictures.setdefault(side.label, []).extend(side.quality.pictures)
+    return [SceneSide(label, SceneQuality(scene="all", pictures=each)) for label, each in pictures.items()]
 
 
 def stamp_table(stamps: Sequence[tuple[str, Stamp]]) -> Table:
@@ -141,10 +150,9 @@ def _errors(scene: SceneQuality) -> list[str]:
     for _, of in _ERRORS:
         values = errors_of(scene, of)
         means.append(figure(mean(values)) if values else NOT_MEASURED)
-    failed = sum(picture.failed is not None for picture in scene.pictures)
     worst = worst_of(scene)
     told = f"{worst.name} ({figure(worst.mad)})" if worst is not None and worst.mad is not None else NOT_MEASURED
-    return [str(len(scene.pictures)), str(failed), *means, told]
+    return [str(len(scene.pictures)), str(failures(scene)), *means, told]
 
 
 def _per_second(side: SetSide) -> str | None:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 NOT_MEASURED = "not measured"
 PERCENTILES = (50, 95, 99)
 SECONDS_AN_HOUR = 3600
+WRONG_MAD = 0.05  # above it a matte is wrong about what is person, not about its edges
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +56,24 @@ def mean(values: Sequence[float]) -> float:
 
 
 def errors_of(scene: SceneQuality, of: Callable[[PictureQuality], float | None]) -> list[float]:
-    """Of the pictures that have a matte."""
-    return [value for picture in scene.pictures if picture.failed is None and (value := of(picture)) is not None]
+    """Of the pictures that have one."""
+    return [value for picture in scene.pictures if (value := of(picture)) is not None]
+
+
+def why_wrong(picture: PictureQuality) -> str | None:
+    """It has no matte, or one that is wrong about what is person; None where it is fine."""
+    if picture.failed is not None or picture.mad is None or picture.mad <= WRONG_MAD:
+        return picture.failed
+    return f"alpha is off by {per_cent(picture.mad)}, so it is wrong about what is person"
+
+
+def failures(scene: SceneQuality) -> int:
+    return sum(why_wrong(picture) is not None for picture in scene.pictures)
 
 
 def worst_of(scene: SceneQuality) -> PictureQuality | None:
     """With the largest mean difference; None where no picture has a matte."""
-    told = [picture for picture in scene.pictures if picture.failed is None and picture.mad is not None]
+    told = [picture for picture in scene.pictures if picture.mad is not None]
     return max(told, key=lambda picture: picture.mad or 0, default=None)
 
 
@@ -121,9 +133,8 @@ def _of_set(side: SetSide) -> str:
 
 def _of_scene(scene: SceneQuality) -> str:
     differences = errors_of(scene, lambda picture: picture.mad)
-    failed = sum(picture.failed is not None for picture in scene.pictures)
     parts = [f"{len(scene.pictures)} picture{'' if len(scene.pictures) == 1 else 's'}"]
     if (worst := worst_of(scene)) is not None and worst.mad is not None:
         parts.append(f"alpha is off by {per_cent(mean(differences))} on average")
         parts.append(f"by {per_cent(worst.mad)} in the worst ({worst.name})")
-    return f"{', '.join(parts)}; {failed or 'none'} failed."
+    return f"{', '.join(parts)}; {failures(scene) or 'none'} failed."

@@ -34,5 +34,6 @@ WORDS: tuple[tuple[str, str], ...] = (
         "How far the steepness of edges differs, and how far pixels hang together with the person differently; sums "
         "over all pixels in thousands. 0 is best.",
     ),
+    ("failed", "A picture without a matte, or with one whose MAD is above 0.05: it is wrong about what is person."),
     ("edge PSNR", "How exact alpha is where the true alpha changes, in decibels: more is better."),
 )
