@@ -69,7 +69,7 @@ def test_who_hears_the_page_is_told_what_its_pictures_show(everything: tuple[Pag
     told = [names.get("aria-label", "") for _, names in page.elements if names.get("role") == "img"]
     assert len(told) == len(page.all("svg")) == 2 * 7 + 2
     assert all(len(one) > 40 for one in told)
-    assert any(re.match(r"The model alone\. .*p50 0\.1\d+ s, p95 0\.1\d+ s", one) for one in told)
+    assert any(re.match(r"The model alone\. .*p50 0\.1\d+ s, p95 0\.1\d+ s of 40 samples", one) for one in told)
     assert page.all("img")[0]["alt"] == "hair-detail, hair-detail-01: the photo"
 
 
@@ -78,6 +78,10 @@ def test_every_heading_of_a_table_says_what_it_heads(everything: tuple[Page, str
     assert {names.get("scope") for names in page.all("th")} == {"col", "row", "rowgroup"}
     assert len(page.all("caption")) == len(page.all("table")) == 4
     assert page.all("html")[0]["lang"] == "en"
+
+
+def test_no_plot_has_rules_that_hold_for_the_whole_page(everything: tuple[Page, str]) -> None:
+    assert len(everything[0].all("style")) == 1
 
 
 def test_plots_take_on_the_page_s_colour(everything: tuple[Page, str]) -> None:
@@ -147,6 +151,16 @@ def test_the_table_tells_percentiles_as_they_are_of_the_samples(tmp_path: Path) 
     _, markdown = reported(tmp_path, speed_file(tmp_path, a_set().model_copy(update={"matte_seconds": samples})))
     told = re.findall(r"^\| The model alone: (\w+) \| (.*) \|$", markdown, re.MULTILINE)
     assert told == [("p50", "0.510 s"), ("p95", "0.960 s"), ("p99", "1.00 s"), ("samples", "101")]
+
+
+@pytest.mark.parametrize(("count", "backed"), [(1, 0), (2, 1), (19, 1), (20, 2), (99, 2), (100, 3)])
+def test_a_percentile_is_told_only_where_a_sample_lies_beyond_it(tmp_path: Path, count: int, backed: int) -> None:
+    samples = [1.0 + place / 1000 for place in range(count)]
+    page, markdown = reported(tmp_path, speed_file(tmp_path, a_set().model_copy(update={"matte_seconds": samples})))
+    cells = re.findall(r"^\| The model alone: p\d+ \| (.*) \|$", markdown, re.MULTILINE)
+    assert [cell == "too few samples" for cell in cells] == [False] * backed + [True] * (3 - backed)
+    (told,) = [names["aria-label"] for _, names in page.elements if "model alone." in names.get("aria-label", "")]
+    assert len(re.findall(r"p\d\d ", told)) == backed
 
 
 def test_the_stamp_tells_what_was_measured(everything: tuple[Page, str]) -> None:

@@ -21,7 +21,7 @@ from bshm_watchd.bench.plots import (
 )
 from bshm_watchd.bench.sides import SetSide
 from bshm_watchd.bench.svg import INK
-from bshm_watchd.bench.told import PERCENTILES, figure, per_cent, percentile, seconds
+from bshm_watchd.bench.told import PERCENTILES, figure, is_backed, per_cent, percentile, seconds
 from bshm_watchd.stages import STAGES, Stage
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 MOST_PHOTOS_IN_TIMELINE = 60
 # Where what p50, p95 and p99 are is written: below the line it is empty to the right, above it to the left.
-_BESIDE_THE_LINE = ((8, -6, "left"), (8, -8, "left"), (-7, 8, "right"))
+_BESIDE_THE_LINE = ((8, -10, "left"), (8, -8, "left"), (-7, 8, "right"))
 
 
 def plots_of_set(sides: Sequence[SetSide]) -> list[Plot]:
@@ -82,6 +82,8 @@ def _draw_distribution(axes: Axes, index: int, label: str | None, samples: list[
         label=label,
     )
     for of_hundred, (right, up, side) in zip(PERCENTILES, _BESIDE_THE_LINE, strict=True):
+        if not is_backed(samples, of_hundred):
+            continue
         at = percentile(samples, of_hundred)
         axes.plot(at, of_hundred / 100, SIDE_MARKERS[index % len(SIDE_MARKERS)], color=colour, markersize=5)
         if label is None:
@@ -96,8 +98,9 @@ def _draw_distribution(axes: Axes, index: int, label: str | None, samples: list[
 
 
 def _percentiles_told(samples: list[float]) -> str:
-    told = ", ".join(f"p{of_hundred} {seconds(percentile(samples, of_hundred))}" for of_hundred in PERCENTILES)
-    return f"{told} of {len(samples)} samples"
+    backed = [of_hundred for of_hundred in PERCENTILES if is_backed(samples, of_hundred)]
+    told = ", ".join(f"p{of_hundred} {seconds(percentile(samples, of_hundred))}" for of_hundred in backed)
+    return f"{told or f'at most {seconds(max(samples))}'} of {len(samples)} samples"
 
 
 def _rounds(sides: Sequence[SetSide]) -> list[Plot]:

@@ -12,9 +12,11 @@ from bshm_watchd.bench.told import (
     NOT_MEASURED,
     PERCENTILES,
     SECONDS_AN_HOUR,
+    TOO_FEW,
     errors_of,
     failures,
     figure,
+    is_backed,
     mean,
     peak_mib,
     per_cent,
@@ -82,7 +84,7 @@ def speed_table(name: str, sides: Sequence[SetSide]) -> Table:
 
 def quality_table(scenes: Mapping[str, list[SceneSide]], several: bool) -> Table:
     """Means of a scene; the rows of one scene stand together where there are several results."""
-    columns = ["pictures", "failed", *(name for name, _ in _ERRORS), "worst picture (MAD)"]
+    columns = ["pictures", "failed", *(name for name, _ in _ERRORS), "worst (MAD)"]
     told = [*scenes.items(), ("all", _all(scenes))] if len(scenes) > 1 else list(scenes.items())
     if several:
         groups = [Group(name, [Row(side.label, _errors(side.quality)) for side in sides]) for name, sides in told]
@@ -111,7 +113,7 @@ def stamp_table(stamps: Sequence[tuple[str, Stamp]]) -> Table:
         names = sorted({name for one in each for name in one})
         below = [Row(name, [one.get(name, "none") for one in each]) for name in names]
         groups += [Group(heading, below)] if below else []
-    return Table("What was measured", "", [label for label, _ in stamps], groups, numbers=False)
+    return Table("Program, machine and model", "", [label for label, _ in stamps], groups, numbers=False)
 
 
 _STAMP: tuple[tuple[str, Callable[[Stamp], str]], ...] = (
@@ -139,7 +141,9 @@ def _rows(sides: Sequence[SetSide], figures: _Figures) -> list[Row]:
 def _percentiles(sides: Sequence[SetSide], samples_of: Callable[[SetSide], list[float]]) -> list[Row]:
     def cell(side: SetSide, of_hundred: int) -> str:
         samples = samples_of(side)
-        return seconds(percentile(samples, of_hundred)) if samples else NOT_MEASURED
+        if not samples:
+            return NOT_MEASURED
+        return seconds(percentile(samples, of_hundred)) if is_backed(samples, of_hundred) else TOO_FEW
 
     rows = [Row(f"p{of_hundred}", [cell(side, of_hundred) for side in sides]) for of_hundred in PERCENTILES]
     return [*rows, Row("samples", [str(len(samples_of(side))) for side in sides])]

@@ -13,6 +13,7 @@ from bshm_watchd.bench.sides import SceneSide, SetSide
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+TOO_FEW = "too few samples"
 NOT_MEASURED = "not measured"
 PERCENTILES = (50, 95, 99)
 SECONDS_AN_HOUR = 3600
@@ -49,6 +50,11 @@ def percentile(samples: Sequence[float], of_hundred: int) -> float:
     import numpy as np
 
     return float(np.percentile(samples, of_hundred))
+
+
+def is_backed(samples: Sequence[float], of_hundred: int) -> bool:
+    """Whether at least one sample lies beyond that percentile; else it tells no more than the slowest one does."""
+    return len(samples) * (100 - of_hundred) >= 100
 
 
 def mean(values: Sequence[float]) -> float:

@@ -5,8 +5,8 @@ from __future__ import annotations
 WORDS: tuple[tuple[str, str], ...] = (
     (
         "p50, p95, p99",
-        "Half of the photos took no longer than p50, 95 of 100 no longer than p95, 99 of 100 no longer than p99. With "
-        "fewer than 100 samples p99 is hardly more than the slowest one.",
+        "Half of the photos took no longer than p50, 95 of 100 no longer than p95, 99 of 100 no longer than p99. Of "
+        "fewer than 20 samples there is no p95, of fewer than 100 no p99: they would tell of the slowest one alone.",
     ),
     ("a lone photo", "One photo at a time is dropped into the running daemon, whose model is loaded."),
     (
