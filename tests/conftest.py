@@ -91,6 +91,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
         report.user_properties += [(_PROOF, (name, counts)) for name in sorted(_contracts(item))]
     return report
 
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     if config.getoption("--contracts"):
         terminalreporter.section("contracts")
