@@ -1,4 +1,4 @@
-"""`bshm-watchd bench`: measure, compare what was measured, and tell it. A file for each verb; here they are only named."""
+"""`bshm-watchd bench`: measure, compare, and tell what was measured. A file for each verb; here they are only named."""
 
 from __future__ import annotations
 
