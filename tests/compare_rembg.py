@@ -16,8 +16,8 @@ import sys
 import venv
 from pathlib import Path
 
+from bshm_watchd.bench import drawn
 from bshm_watchd.clock import SystemClock, local_date
-from tests.support import composed
 
 HERE = Path(__file__).resolve().parent.parent / "compare"
 REMBG = "rembg[cpu,cli]==2.0.86"
@@ -63,7 +63,7 @@ def _photos(count: int) -> list[Path]:
     shutil.rmtree(directory, ignore_errors=True)
     directory.mkdir()
     for seed in range(count):
-        composed.save(directory / f"photo{seed:02}.jpg", composed.compose(seed, HEIGHT, WIDTH).pixels)
+        drawn.save(directory / f"photo{seed:02}.jpg", drawn.compose(seed, HEIGHT, WIDTH).pixels)
     return sorted(directory.iterdir())
 
 
