@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bshm_watchd.cli.build_stamp import Stamp, of_checkout, stamp, told_by_pip, written
+from bshm_watchd.build_stamp import Stamp, of_checkout, stamp, told_by_pip, written
 
 _ROOT = Path(__file__).parents[1]
 _COMMIT = "0123456789abcdef0123456789abcdef01234567"

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 from bshm_watchd.cli.findings import Finding, note, ok
 from bshm_watchd.clock import Clock, SystemClock
 from bshm_watchd.matting.bundle import catalogue, configured_bundle
+from bshm_watchd.matting.circumstances import networks
 from bshm_watchd.matting.devices.looking import look as look_here
 from bshm_watchd.matting.devices.opening import Can, Look, opened_device
 from bshm_watchd.matting.golden import read_picture
-from bshm_watchd.matting.int8 import read_int8
 from bshm_watchd.matting.measured_runtime import settled_runtime
 from bshm_watchd.matting.runtimes import can_use_gpu, precision_of, runtime_names
 from bshm_watchd.matting.trial import Effort, Figures, tried
@@ -129,7 +129,7 @@ class Bench:
         height, width = bundle.working_size(HEIGHT, WIDTH)
         precision = precision_of(bundle, settled)
         return Setup(
-            bundle.manifest.name, _networks(bundle, precision), device.kind, device.name or self.processor, self.cores,
+            bundle.manifest.name, networks(bundle, precision), device.kind, device.name or self.processor, self.cores,
             runtime_names(bundle, settled), precision, batch, f"{width} x {height}",
         )  # fmt: skip
 
@@ -144,12 +144,6 @@ def better(one: Measured, other: Measured) -> Measured:
         resident_mib=min(one.resident_mib, other.resident_mib),
         rounds=one.rounds + other.rounds,
     )
-
-
-def _networks(bundle: Bundle, precision: str) -> dict[str, str]:
-    record = read_int8(bundle) if precision == "int8" else None
-    files = [*bundle.manifest.networks, *(record.files if record else ())]
-    return {file.path: file.sha256 for file in files}
 
 
 def _photo() -> Pixels:

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from bshm_watchd import __version__
+from bshm_watchd.build_stamp import stamp
 from bshm_watchd.cli import checks, gpu_findings
-from bshm_watchd.cli.build_stamp import stamp
 from bshm_watchd.cli.findings import Finding, Group, note, ok, problem
 from bshm_watchd.cli.processor import Processor
 from bshm_watchd.cli.tested import TESTED, gpu_versions, held_against_tested

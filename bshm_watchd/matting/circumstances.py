@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from bshm_watchd.matting.bundle import MANIFEST
 from bshm_watchd.matting.cpu_features import cpuinfo, flags
 from bshm_watchd.matting.devices.looking import driver_version, gpu_libraries
-from bshm_watchd.matting.int8 import RECORD
+from bshm_watchd.matting.int8 import RECORD, read_int8
 from bshm_watchd.matting.runtimes import precision_of, runtime_of
 
 if TYPE_CHECKING:
@@ -60,9 +60,9 @@ def computed_as(bundle: Bundle, settings: ModelSettings) -> Computed:
 def circumstances(computed: Computed, gpu: str | None = None) -> dict[str, str]:
     """As they are now; `gpu`: its name, where it computes."""
     return {
-        **_versions(),
+        **libraries(),
         **processor(cpuinfo()),
-        **(_of_gpu(gpu) if computed.device == "gpu" else {}),
+        **(of_gpu(gpu) if computed.device == "gpu" else {}),
         **_hashes(computed),
     }
 
@@ -79,6 +79,13 @@ def cores() -> dict[str, str]:
     return {"CPU cores": str(len(os.sched_getaffinity(0)))}
 
 
+def networks(bundle: Bundle, precision: str) -> dict[str, str]:
+    """The files that are computed, with their sha256."""
+    record = read_int8(bundle) if precision == "int8" else None
+    files = [*bundle.manifest.networks, *(record.files if record else ())]
+    return {file.path: file.sha256 for file in files}
+
+
 def changes(before: Circumstances, now: Circumstances) -> list[str]:
     """`openvino 2025.4.0 -> 2026.4.1`, one each; empty where all is as it was."""
     names = list(dict.fromkeys([*now, *before]))
@@ -89,11 +96,13 @@ def changes(before: Circumstances, now: Circumstances) -> list[str]:
     ]
 
 
-def _of_gpu(name: str | None) -> dict[str, str]:
+def of_gpu(name: str | None) -> dict[str, str]:
+    """Its name, its driver, and what TensorFlow computes with on it."""
     return {"GPU": name or "unknown", "GPU driver": driver_version() or "none", **gpu_libraries()}
 
 
-def _versions() -> dict[str, str]:
+def libraries() -> dict[str, str]:
+    """Versions of those installed, this program among them."""
     return {name: version for name in _LIBRARIES if (version := _version(name)) is not None}
 
 
