@@ -15,7 +15,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from bshm_watchd import __version__
-from bshm_watchd.cli import check, doctor, folder, init, jobs, matte, model, reload, run, status
+from bshm_watchd.cli import bench, check, doctor, folder, init, jobs, matte, model, reload, run, status
 from bshm_watchd.cli.console import complain, say
 from bshm_watchd.cli.interrupts import Interrupted
 from bshm_watchd.errors import WatchdError
@@ -81,6 +81,7 @@ app.command("matte", short_help="Cut people out of single photos, here and now."
 app.add_typer(jobs.app, name="jobs")
 app.add_typer(folder.app, name="folder")
 app.add_typer(model.app, name="model")
+app.add_typer(bench.app, name="bench")
 app.command("doctor", short_help="Show versions, processor, model, places, limits.")(doctor.doctor)
 
 # Typer's own base of everything that is wrong with a command line; it has no public name.

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import sys
-from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from bshm_watchd.cli import chosen
+from bshm_watchd.cli.bars import bars
 from bshm_watchd.cli.console import complain, say
 from bshm_watchd.cli.interrupts import interruptible
 
@@ -19,7 +17,7 @@ if TYPE_CHECKING:
     from bshm_watchd.matting.bundle import Bundle
     from bshm_watchd.matting.decoder import ChildDecoder
     from bshm_watchd.matting.photo import Photo
-    from bshm_watchd.matting.quantize import Outcome, Told
+    from bshm_watchd.matting.quantize import Outcome
 
 _NOTHING_PASSED = 1
 
@@ -78,7 +76,7 @@ def _quantized(bundle: Bundle, photos: list[str], limits: Limits) -> Outcome:
     from bshm_watchd.matting.quantize import quantize as quantize_bundle
 
     decoding = ChildDecoder(1, limits.max_pixels, limits.decode_seconds, max_file_bytes=limits.max_file_bytes)
-    with decoding as decoder, _bars() as told:
+    with decoding as decoder, bars() as told:
         return quantize_bundle(bundle, photos, lambda path: _decoded(decoder, path), told)
 
 
@@ -88,38 +86,6 @@ def _decoded(decoder: ChildDecoder, path: str) -> Photo:
         return decoder.decode(fd, os.fstat(fd).st_size)
     finally:
         os.close(fd)
-
-
-@contextlib.contextmanager
-def _bars() -> Iterator[Told]:
-    """On a terminal one bar for each thing that is done; else a line where each begins."""
-    if not sys.stderr.isatty():
-        yield _line_teller(complain)
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
-    columns = (TextColumn("{task.description}", markup=False), BarColumn(bar_width=24), MofNCompleteColumn())
-    with Progress(*columns, TimeElapsedColumn(), console=Console(stderr=True)) as progress:
-        tasks = {}
-
-        def told(what: str, done: int, total: int | None) -> None:
-            if what not in tasks:
-                tasks[what] = progress.add_task(what, total=total)
-            progress.update(tasks[what], completed=done, total=total)
-
-        yield told
-
-
-def _line_teller(tell: Callable[[str], None]) -> Told:
-    begun: set[str] = set()
-
-    def told(what: str, _: int, total: int | None) -> None:
-        if what not in begun:
-            begun.add(what)
-            tell(what if total is None else f"{what} ({total})")
-
-    return told
 
 
 def _tell(bundle: Bundle, outcome: Outcome) -> None:
