@@ -19,6 +19,7 @@ Floats = npt.NDArray[np.floating[Any]]
 Random = np.random.Generator
 _Item = TypeVar("_Item")
 
+_BAND_ROWS = 256
 _MOST_ENLARGED = 1.6
 _EDGE_PIXELS = 3  # a matte that comes this near to the side of its photo is cut there
 _JPEG_QUALITY = 92
@@ -58,8 +59,14 @@ class Stage:
         y1, x1 = min(height, top + figure.alpha.shape[0]), min(width, left + figure.alpha.shape[1])
         if y1 <= y0 or x1 <= x0:
             return
-        inside = slice(y0 - top, y1 - top), slice(x0 - left, x1 - left)
-        here, alpha = (slice(y0, y1), slice(x0, x1)), figure.alpha[inside]
+        for row in range(y0, y1, _BAND_ROWS):  # what is computed in between would else take more than all the rest
+            rows = slice(row, min(row + _BAND_ROWS, y1))
+            self._put_rows(figure, (rows, slice(x0, x1)), top, left)
+
+    def _put_rows(self, figure: Figure, here: tuple[slice, slice], top: int, left: int) -> None:
+        rows, columns = here
+        inside = slice(rows.start - top, rows.stop - top), slice(columns.start - left, columns.stop - left)
+        alpha = figure.alpha[inside]
         behind = self.alpha[here] * (1 - alpha)
         total = np.maximum(alpha + behind, 1e-6)[..., None]
         self.colours[here] = (
