@@ -233,5 +233,5 @@ def test_a_place_that_can_not_take_the_result_is_refused_before_anything_is_meas
     studio: Configured, tmp_path: Path
 ) -> None:
     told = typed("bench", "quality", str(tmp_path), "-o", str(tmp_path / "no" / "q.json"))
-    assert told.code == 64
+    assert told.code == 78
     assert "its directory is missing" in told.err

@@ -64,7 +64,7 @@ def test_every_verb_explains_itself(verb: str) -> None:
     [(verb, "--help") for verb in ("init", "check", "run", "once", "status", "matte", "doctor")]
     + [("jobs", verb, "--help") for verb in ("list", "show", "requeue")]
     + [("folder", verb, "--help") for verb in ("take", "adopt")]
-    + [("bench", verb, "--help") for verb in ("quality",)],
+    + [("bench", verb, "--help") for verb in ("quality", "library", "all")],
     ids=" ".join,
 )
 def test_every_command_has_an_example(arguments: tuple[str, ...]) -> None:

@@ -1,4 +1,4 @@
-"""How far a long command is: bars on a terminal, else a line where each thing begins."""
+"""How far a command is that takes minutes: a bar for each thing that is done, on standard error."""
 
 from __future__ import annotations
 
@@ -7,10 +7,9 @@ import sys
 from collections.abc import Callable, Iterator
 
 from bshm_watchd.cli.console import complain
-from bshm_watchd.logs import shown
 
 Told = Callable[[str, int, int | None], None]
-"""What is done, how much of it is done, how much there is; None where that is not known."""
+"""What is being done, how much of it is done, and of how much; None: that is not known."""
 
 
 @contextlib.contextmanager
@@ -28,7 +27,7 @@ def bars() -> Iterator[Told]:
 
         def told(what: str, done: int, total: int | None) -> None:
             if what not in tasks:
-                tasks[what] = progress.add_task(shown(what), total=total)
+                tasks[what] = progress.add_task(what, total=total)
             progress.update(tasks[what], completed=done, total=total)
 
         yield told

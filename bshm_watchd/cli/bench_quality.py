@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -47,11 +46,13 @@ def quality(
     """
     from bshm_watchd.bench.pairs import find_pairs
     from bshm_watchd.bench.quality import measured, written_with_pictures
+    from bshm_watchd.bench.result_files import refuse_unfit
     from bshm_watchd.bench.results import QualityResult
+    from bshm_watchd.bench.shown import directory_of
     from bshm_watchd.config import BatchSettings
 
     if output is not None:
-        refuse_place(output)
+        refuse_unfit(output)
     found = find_pairs(directory)
     tell_left_out(found.left_out)
     state_dir, model, limits = chosen.model_and_limits(context)
@@ -62,17 +63,12 @@ def quality(
         result = written_with_pictures(output, stamp, judged)
     if as_json:
         print_json(result.model_dump(mode="json"))
+        return
+    print_quality(result)
+    if output is None:
+        say("\nnot kept: -o FILE keeps it, to be compared with later ones")
     else:
-        print_quality(result)
-    if output is not None and not as_json:
-        say(f"\nkept in {output}, pictures of each scene in {output.with_suffix('.shown')}/")
-
-
-def refuse_place(path: Path) -> None:
-    """Before anything is measured. Raises a usage error."""
-    parent = path.absolute().parent
-    if not os.access(parent, os.W_OK | os.X_OK):
-        raise typer.BadParameter(f"{path}: its directory is missing, or not writable for this user")
+        say(f"\nkept in {output}, with pictures of each scene in {directory_of(output)}/")
 
 
 def tell_left_out(left_out: Iterable[str]) -> None:
