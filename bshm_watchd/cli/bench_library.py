@@ -105,14 +105,9 @@ def work_through(library: Path, doing: Doing, *, store: bool, as_json: bool) -> 
     """The exit code. Results are kept whatever becomes of the comparison or the report."""
     from bshm_watchd.bench import whole
 
-    with interruptible(), bars() as told:
-        parts = doing.parts(told)
-        measured = whole.measure(library, parts)
-    found = list(whole.verdicts(library, measured, parts))
+    measured, found = _measured_and_held(library, doing)
     if not as_json:
-        for result in measured.results.values():
-            print_heading(result.kind)
-            doing.show(result)
+        _print_results(measured, doing)
         _print_verdicts(found)
     stored = whole.store(library, measured) if store else []
     report = doing.report(list(measured.results), measured.place)
@@ -121,6 +116,21 @@ def work_through(library: Path, doing: Doing, *, store: bool, as_json: bool) -> 
     else:
         _print_end(measured, stored, report)
     return 0 if store else _exit_code(found)
+
+
+def _measured_and_held(library: Path, doing: Doing) -> tuple[Measured, list[Verdict]]:
+    from bshm_watchd.bench import whole
+
+    with interruptible(), bars() as told:
+        parts = doing.parts(told)
+        measured = whole.measure(library, parts)
+    return measured, list(whole.verdicts(library, measured, parts))
+
+
+def _print_results(measured: Measured, doing: Doing) -> None:
+    for result in measured.results.values():
+        print_heading(result.kind)
+        doing.show(result)
 
 
 def _exit_code(found: Sequence[Verdict]) -> int:
@@ -147,19 +157,17 @@ def _print_end(measured: Measured, stored: Sequence[Path], report: Sequence[Path
 def _as_json(
     measured: Measured, found: Sequence[Verdict], stored: Sequence[Path], report: Sequence[Path]
 ) -> dict[str, object]:
-    verdicts = [
-        {
-            "kind": one.kind,
-            "worse": None if one.held is None else one.held.is_worse,
-            "told": [one.why] if one.held is None else list(one.held.lines),
-        }
-        for one in found
-    ]
     return {
         "ok": _exit_code(found) == 0,
         "place": str(measured.place),
         "results": [str(path) for path in measured.results],
-        "verdicts": verdicts,
+        "verdicts": [_verdict_as_json(one) for one in found],
         "stored": [str(path) for path in stored],
         "report": [str(path) for path in report],
     }
+
+
+def _verdict_as_json(one: Verdict) -> dict[str, object]:
+    """`worse`: null where there is nothing to compare with."""
+    told = (one.why,) if one.held is None else one.held.lines
+    return {"kind": one.kind, "worse": None if one.held is None else one.held.is_worse, "told": list(told)}
