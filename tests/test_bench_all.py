@@ -172,6 +172,13 @@ def test_what_was_stored_is_held_against_what_is_measured_later(
     assert "the mattes are the same" in told and "as fast as ever" in told
 
 
+def test_whoever_stores_is_not_told_to_store(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
+    bench.run(store=True)
+    told = capsys.readouterr().out
+    assert "--store" not in told
+    assert f"expected from now on: {bench.library}/{EXPECTED}/quality.json" in told
+
+
 def test_a_regression_is_told_and_ends_with_1(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
     bench.run(store=True)
     bench.off = 40

@@ -174,4 +174,4 @@ def test_the_command_builds_and_says_what_to_do_next(tmp_path: Path) -> None:
 
 def test_the_default_library_is_small(tmp_path: Path) -> None:
     names = [name for one in library._plan(Wanted()) for name in (one.photo, one.matte) if name]
-    assert len(names) == len(set(names)) == 6 * 4 * 2 + 12 + 4
+    assert len(names) == len(set(names)) == 6 * 8 * 2 + 12 + 4

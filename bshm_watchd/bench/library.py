@@ -51,7 +51,7 @@ class Wanted:
     """How many pictures: `each` of every scene; sides in pixels are those of the quality set."""
 
     seed: int = 1
-    each: int = 4
+    each: int = 8
     photos_1080p: int = 12
     photos_24mp: int = 4
     longer: int = 1080

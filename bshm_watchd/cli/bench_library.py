@@ -27,7 +27,7 @@ def library(
         typer.Option(metavar="PACK", exists=True, file_okay=False, help="Photographed people with mattes; else drawn."),
     ] = None,
     seed: Annotated[int, typer.Option(min=0, metavar="N", help="The same seed makes the same pictures.")] = 1,
-    each: Annotated[int, typer.Option(min=1, max=1000, metavar="N", help="Pictures of each scene.")] = 4,
+    each: Annotated[int, typer.Option(min=1, max=1000, metavar="N", help="Pictures of each scene.")] = 8,
     photos_1080p: Annotated[int, typer.Option("--1080p", min=0, max=1000, metavar="N", help="Photos of 1080p.")] = 12,
     photos_24mp: Annotated[
         int, typer.Option("--24mp", min=0, max=1000, metavar="N", help="Photos of 24 megapixels.")
@@ -108,7 +108,7 @@ def work_through(library: Path, doing: Doing, *, store: bool, as_json: bool) -> 
     measured, found = _measured_and_held(library, doing)
     if not as_json:
         _print_results(measured, doing)
-        _print_verdicts(found)
+        _print_verdicts([one for one in found if one.held is not None or not store])
     stored = whole.store(library, measured) if store else []
     report = doing.report(list(measured.results), measured.place)
     if as_json:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
-from collections.abc import Sequence
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -15,22 +14,27 @@ from bshm_watchd.cli.bench_quality import print_quality, tell_left_out
 from bshm_watchd.clock import SystemClock
 
 if TYPE_CHECKING:
+    from bshm_watchd.bench.comparing import Comparison  # type: ignore[import-not-found]
     from bshm_watchd.bench.quality import Judged
     from bshm_watchd.bench.results import Stamp
     from bshm_watchd.bench.whole import Held, Parts, Result
     from bshm_watchd.cli.bars import Told
 
+_THRESHOLD_PERCENT = 5.0
+
 
 def doing(context: typer.Context) -> Doing:
-    return Doing(lambda told: _parts(context, told), _show, _report)
+    from bshm_watchd.bench.report import write_report  # type: ignore[import-not-found]
+
+    return Doing(lambda told: _parts(context, told), _show, write_report)
 
 
 def _parts(context: typer.Context, told: Told) -> Parts:
     from bshm_watchd.bench.whole import Parts
+    from bshm_watchd.cli.bench_speed import measured_sets  # type: ignore[import-not-found]
 
-    speed = _other("bshm_watchd.cli.bench_speed")
     return Parts(
-        lambda sets: speed.speed_of_sets(context, sets, told),
+        lambda sets: measured_sets(context, sets, told),
         lambda directory: _quality(context, directory, told),
         _compared,
         SystemClock(),
@@ -49,31 +53,32 @@ def _quality(context: typer.Context, directory: Path, told: Told) -> tuple[Stamp
 
 
 def _compared(expected: Result, found: Result) -> Held:
+    from bshm_watchd.bench.comparing import comparison
     from bshm_watchd.bench.whole import Held
 
-    comparison = _other("bshm_watchd.bench.comparing").comparison(expected, found)
-    return Held(tuple(_other("bshm_watchd.cli.bench_compare").lines(comparison)), comparison.is_worse)
+    compared = comparison(expected, found, _THRESHOLD_PERCENT / 100)
+    return Held(tuple(_lines(compared)), compared.is_worse)
+
+
+def _lines(compared: Comparison) -> Iterator[str]:
+    """What changed, what may be why, and what to make of it."""
+    from bshm_watchd.bench.verdicts import percent  # type: ignore[import-not-found]
+    from bshm_watchd.cli.bench_compare import conclusion  # type: ignore[import-not-found]
+
+    for one in compared.figures:
+        if one.verdict in ("regression", "better"):
+            was, now = (f"{value:.4g} {one.unit}".strip() for value in (one.old, one.new))
+            yield f"{one.verdict}: {one.place}, {one.subject}: {now}, expected {was} ({percent(one.ratio)})"
+    yield from (f"regression: no matte any more: {line}" for line in compared.newly_failed)
+    yield from (f"not the same: {line}" for line in compared.notes)
+    yield from conclusion(compared, _THRESHOLD_PERCENT)
 
 
 def _show(result: Result) -> None:
     from bshm_watchd.bench.results import QualityResult
+    from bshm_watchd.cli.speed_tables import print_speed  # type: ignore[import-not-found]
 
     if isinstance(result, QualityResult):
         print_quality(result)
     else:
-        _other("bshm_watchd.cli.speed_tables").print_speed(result)
-
-
-def _report(results: Sequence[Path], directory: Path) -> list[Path]:
-    written: list[Path] = _other("bshm_watchd.bench.report").write_report(results, directory)
-    return written
-
-
-def _other(module: str) -> Any:
-    """Raises `ConfigError` where this installation lacks it."""
-    from bshm_watchd.errors import ConfigError
-
-    try:
-        return importlib.import_module(module)
-    except ImportError as error:
-        raise ConfigError([f"{module} is not part of this installation: {error}"]) from error
+        print_speed(result)
