@@ -80,10 +80,14 @@ def _shrunk(picture: Pixels) -> Pixels:
 
 
 def _cutout(pixels: Pixels, alpha: Alpha) -> Pixels:
+    """In the person's own colours, as an output has them."""
     import numpy as np
 
+    from bshm_watchd.delivery.foreground import foreground
+
     share = alpha[..., None].astype(np.float32) / 255
-    return np.round(pixels * share + np.array(_BACKDROP, np.float32) * (1 - share)).astype(np.uint8)
+    backdrop = np.array(_BACKDROP, np.float32)
+    return np.round(foreground(pixels, alpha) * share + backdrop * (1 - share)).astype(np.uint8)
 
 
 def _jpeg(picture: Pixels) -> bytes:
