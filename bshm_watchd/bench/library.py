@@ -30,6 +30,7 @@ from bshm_watchd.bench.drawn_people import SOURCE as DRAWN
 from bshm_watchd.bench.figures import Random
 from bshm_watchd.bench.pack import Pack, Pixels
 from bshm_watchd.bench.scene_kinds import KINDS, Cast, Composition, SceneKind
+from bshm_watchd.bench.writing import writing
 from bshm_watchd.errors import ConfigError
 from bshm_watchd.matting.bundle import sha256_of
 
@@ -95,8 +96,13 @@ class _Planned:
 def build(directory: Path, wanted: Wanted, pack: Pack | None, told: Told, *, force: bool = False) -> Record:
     """Builds all, then gives it its names; `force`: in place of an earlier library's own files.
 
-    Raises `ConfigError` where a library or somebody's own files are in the way.
+    Raises `ConfigError` where a library or somebody's own files are in the way, and for what the disk refuses.
     """
+    with writing(directory):
+        return _build(directory, wanted, pack, told, force=force)
+
+
+def _build(directory: Path, wanted: Wanted, pack: Pack | None, told: Told, *, force: bool) -> Record:
     earlier = _earlier(directory, force=force)
     planned = list(_plan(wanted))
     names = [name for one in planned for name in (one.photo, one.matte) if name is not None]

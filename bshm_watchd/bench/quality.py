@@ -14,7 +14,9 @@ from bshm_watchd.bench.quality_errors import FAILED, errors
 from bshm_watchd.bench.results import PictureQuality, QualityResult, SceneQuality, Stamp, written
 from bshm_watchd.bench.shown import Shown, shown_of, telling, write_shown
 from bshm_watchd.bench.stamping import stamp_of
+from bshm_watchd.bench.writing import writing
 from bshm_watchd.clock import SystemClock
+from bshm_watchd.config import BatchSettings
 from bshm_watchd.errors import ConfigError, RejectedPhoto
 from bshm_watchd.in_process import open_model
 from bshm_watchd.matting.room import DecoderDied
@@ -22,7 +24,7 @@ from bshm_watchd.matting.runtime import MattingFailed, OutOfMemory
 
 if TYPE_CHECKING:
     from bshm_watchd.clock import Clock
-    from bshm_watchd.config import BatchSettings, Limits, ModelSettings
+    from bshm_watchd.config import Limits, ModelSettings
     from bshm_watchd.matting.decoder import Decoder
     from bshm_watchd.matting.photo import Alpha, Photo
     from bshm_watchd.pipeline import Matter
@@ -93,21 +95,20 @@ class Judge:
             raise ConfigError([f"{path}: {error.strerror}"]) from error
 
 
-def measured(
-    found: Found, model: ModelSettings, batch: BatchSettings, limits: Limits, state_dir: Path, told: Told
-) -> tuple[Stamp, Judged]:
+def measured(found: Found, model: ModelSettings, limits: Limits, state_dir: Path, told: Told) -> tuple[Stamp, Judged]:
     """With the model loaded here. Raises as `refuse_unusable`, `open_model` and `Judge.judged`."""
     refuse_unusable(found, limits)
-    with open_model(model, batch, limits, state_dir, children=1) as here:
+    with open_model(model, BatchSettings(max_size=1), limits, state_dir, children=1) as here:
         stamp = stamp_of(here.bundle, here.settings, here.device)
         return stamp, Judge(here.decoder, here.batcher, SystemClock()).judged(found.scenes, told)
 
 
 def written_with_pictures(path: Path, stamp: Stamp, judged: Judged) -> QualityResult:
-    """The result file, and beside it the pictures that it names. Raises `OSError`."""
-    shown = write_shown(path, judged.shown)
-    result = QualityResult(stamp=stamp, scenes=list(judged.scenes), shown=shown)
-    written(path, result)
+    """The result file, and beside it the pictures that it names. Raises `ConfigError` for what the disk refuses."""
+    with writing(path):
+        shown = write_shown(path, judged.shown)
+        result = QualityResult(stamp=stamp, scenes=list(judged.scenes), shown=shown)
+        written(path, result)
     return result
 
 

@@ -20,6 +20,7 @@ from bshm_watchd import __version__
 from bshm_watchd.bench.library import QUALITY, SPEED
 from bshm_watchd.bench.quality import Judged, written_with_pictures
 from bshm_watchd.bench.results import QualityResult, SpeedResult, Stamp, read, written
+from bshm_watchd.bench.writing import writing
 from bshm_watchd.clock import local_date
 from bshm_watchd.errors import ConfigError
 from bshm_watchd.intake.kinds import is_walked, natural_key
@@ -76,6 +77,11 @@ def measure(library: Path, parts: Parts) -> Measured:
 
     Raises `ConfigError` where there is nothing to measure, and what measuring raises: then nothing is kept.
     """
+    with writing(library):
+        return _measure(library, parts)
+
+
+def _measure(library: Path, parts: Parts) -> Measured:
     sets, scenes = speed_sets(library), library / QUALITY
     if not sets and not scenes.is_dir():
         raise ConfigError([f"{library}: no library is here; build one with: bshm-watchd bench library {library}"])
@@ -124,8 +130,9 @@ def store(library: Path, measured: Measured) -> list[Path]:
     stored = []
     for result in measured.results.values():
         path = _expected(library, result)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        written(path, result.model_copy(update={"shown": {}}) if isinstance(result, QualityResult) else result)
+        with writing(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            written(path, result.model_copy(update={"shown": {}}) if isinstance(result, QualityResult) else result)
         stored.append(path)
     return stored
 

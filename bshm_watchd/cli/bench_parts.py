@@ -44,12 +44,11 @@ def _parts(context: typer.Context, told: Told) -> Parts:
 def _quality(context: typer.Context, directory: Path, told: Told) -> tuple[Stamp, Judged]:
     from bshm_watchd.bench.pairs import find_pairs
     from bshm_watchd.bench.quality import measured
-    from bshm_watchd.config import BatchSettings
 
     found = find_pairs(directory)
     tell_left_out(found.left_out)
     state_dir, model, limits = chosen.model_and_limits(context)
-    return measured(found, model, BatchSettings(), limits, state_dir, told)
+    return measured(found, model, limits, state_dir, told)
 
 
 def _compared(expected: Result, found: Result) -> Held:

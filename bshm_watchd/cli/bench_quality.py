@@ -49,7 +49,6 @@ def quality(
     from bshm_watchd.bench.result_files import refuse_unfit
     from bshm_watchd.bench.results import QualityResult
     from bshm_watchd.bench.shown import directory_of
-    from bshm_watchd.config import BatchSettings
 
     if output is not None:
         refuse_unfit(output)
@@ -57,7 +56,7 @@ def quality(
     tell_left_out(found.left_out)
     state_dir, model, limits = chosen.model_and_limits(context)
     with interruptible(), bars() as told:
-        stamp, judged = measured(found, model, BatchSettings(), limits, state_dir, told)
+        stamp, judged = measured(found, model, limits, state_dir, told)
     result = QualityResult(stamp=stamp, scenes=list(judged.scenes))
     if output is not None:
         result = written_with_pictures(output, stamp, judged)
