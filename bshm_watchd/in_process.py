@@ -6,6 +6,7 @@ import contextlib
 import os
 import threading
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,10 @@ from bshm_watchd.one_photo import Made, OnePhoto, one_photo_maker
 from bshm_watchd.output_settings import OutputSettings
 
 if TYPE_CHECKING:
+    from bshm_watchd.matting.batcher import Batcher
+    from bshm_watchd.matting.bundle import Bundle
+    from bshm_watchd.matting.decoder import Decoder
+    from bshm_watchd.matting.devices.choice import Device
     from bshm_watchd.matting.devices.opening import Opening
 
 
@@ -35,13 +40,44 @@ class InProcess:
             return self._maker.make(order)
 
 
+@dataclass(frozen=True, slots=True)
+class OpenModel:
+    """A resident model, and what decodes for it. `settings`: with device and runtime settled."""
+
+    bundle: Bundle
+    settings: ModelSettings
+    device: Device
+    decoder: Decoder
+    batcher: Batcher
+    streams: int
+    max_batch: int
+
+
 @contextlib.contextmanager
 def open_in_process(
     model: ModelSettings, batch: BatchSettings, limits: Limits, state_dir: Path, opening: Opening | None = None
 ) -> Iterator[InProcess]:
+    """Raises as `open_model`."""
+    cores = len(os.sched_getaffinity(0))
+    with open_model(model, batch, limits, state_dir, cores, opening) as here:
+        maker = one_photo_maker(here.decoder, here.batcher, limits, SystemClock())
+        lanes = here.streams * min(batch.max_size, here.max_batch) + cores
+        yield InProcess(maker, limits, lanes, here.device.fell_back)
+
+
+@contextlib.contextmanager
+def open_model(
+    model: ModelSettings,
+    batch: BatchSettings,
+    limits: Limits,
+    state_dir: Path,
+    children: int,
+    opening: Opening | None = None,
+) -> Iterator[OpenModel]:
     """Raises `ConfigError` where the bundle is missing or can't run here, `InstanceRunning` where its GPU is taken.
 
-    Neither a journal nor the state directory's lock is needed. `opening`: as of `open_daemon`.
+    Neither a journal nor the state directory's lock is needed. `children`: photos that are decoded at once at most;
+    `opening`: as of `open_daemon`.
     """
     from bshm_watchd.matting.batcher import Batcher
     from bshm_watchd.matting.bundle import configured_bundle
@@ -51,21 +87,19 @@ def open_in_process(
     from bshm_watchd.matting.runtimes import make_runtime
 
     keep_freed_memory()
-    cores = len(os.sched_getaffinity(0))
     bundle = configured_bundle(model, state_dir)
     with contextlib.ExitStack() as stack:
         device = stack.enter_context((opening or opened_device)(bundle, model))
         settled = settled_runtime(bundle, device.settled(model), state_dir)
         runtime = make_runtime(bundle.for_a_few, settled, batch.max_size)
         # The decoder's children load their codecs while the model is loaded here.
-        children = ChildDecoder(cores, limits.max_pixels, limits.decode_seconds, max_file_bytes=limits.max_file_bytes)
-        decoder = stack.enter_context(children)
+        decoder = stack.enter_context(
+            ChildDecoder(children, limits.max_pixels, limits.decode_seconds, max_file_bytes=limits.max_file_bytes)
+        )
         batcher = stack.enter_context(
             Batcher(runtime, bundle, batch.max_size, batch.max_wait_ms / 1000, infer_seconds=limits.infer_seconds)
         )
-        maker = one_photo_maker(decoder, batcher, limits, SystemClock())
-        lanes = runtime.streams * min(batch.max_size, runtime.max_batch) + cores
-        yield InProcess(maker, limits, lanes, device.fell_back)
+        yield OpenModel(bundle, settled, device, decoder, batcher, runtime.streams, runtime.max_batch)
 
 
 class _Memory:

@@ -16,9 +16,9 @@ from pathlib import Path
 
 from PIL import Image
 
+from bshm_watchd.bench import drawn
 from bshm_watchd.matting.decoder import ChildDecoder, Decoder
 from bshm_watchd.matting.sandbox import walls
-from tests.support import composed
 from tests.support.decoders import InProcessDecoder, holding
 
 _WARM_UP = 10
@@ -27,7 +27,7 @@ _WARM_UP = 10
 def portrait(size: str) -> bytes:
     width, height = map(int, size.split("x"))
     file = io.BytesIO()
-    Image.fromarray(composed.compose(1, height, width).pixels).save(file, "JPEG", quality=92)
+    Image.fromarray(drawn.compose(1, height, width).pixels).save(file, "JPEG", quality=92)
     return file.getvalue()
 
 

@@ -25,9 +25,10 @@ from rich.markup import escape
 from rich.text import Text
 from rich.tree import Tree
 
+from bshm_watchd.bench import drawn
 from bshm_watchd.clock import SystemClock
 from bshm_watchd.intake.kinds import KINDS
-from tests.support import astronaut, composed, contact_sheet
+from tests.support import astronaut, contact_sheet
 
 HERE = Path(__file__).resolve().parent.parent / "demo"
 BUNDLE = "portrait"
@@ -229,10 +230,10 @@ def _finished(status: dict[str, Any]) -> int:
 def _make_portraits(directory: Path) -> None:
     """One sitting of a real person, composed portraits of several sizes, nobody, and a file that is no photo."""
     for title, pixels in astronaut.shoot():
-        composed.save(directory / "astronaut" / f"{title}.jpg", pixels)
+        drawn.save(directory / "astronaut" / f"{title}.jpg", pixels)
     for seed, (name, (height, width)) in enumerate(_COMPOSED.items(), start=1):
-        composed.save(directory / name, composed.compose(seed, height, width).pixels)
-    composed.save(directory / "nobody is here.jpg", composed.scene(9, 900, 1200))
+        drawn.save(directory / name, drawn.compose(seed, height, width).pixels)
+    drawn.save(directory / "nobody is here.jpg", drawn.scene(9, 900, 1200))
     (directory / "not really a photo.jpg").write_text("These are words, not a picture.\n" * 100)
 
 

@@ -3,7 +3,7 @@
 Composed pictures with known foreground and alpha are cut out and laid over black, white and green, and compared with
 the true foreground laid over the same colour. The figures are mean absolute differences of a colour value, in levels
 of 255, in the edge: where the true or the used alpha is between 0 and 1, and two pixels around. "drawn" pictures come
-from a script and are exact; those of the pack (laid out as tests/quality/pack.py says) are people as photographed,
+from a script and are exact; those of the pack (laid out as bshm_watchd/bench/pack.py says) are people as photographed,
 whose own colours were estimated by blur fusion before they were composed, which favours that method a little. Where
 the matte is slightly wrong, most of the error is alpha's own.
 """
@@ -20,10 +20,11 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from bshm_watchd.bench.drawn import compose
+from bshm_watchd.bench.figures import own_colours
+from bshm_watchd.bench.pack import read_pack
 from bshm_watchd.delivery.foreground import foreground
-from tests.quality.pack import read_pack
-from tests.quality.scenes import own_colours, scenes
-from tests.support.composed import compose
+from tests.quality.scenes import scenes
 
 Bytes = npt.NDArray[np.uint8]
 Estimate = Callable[[Bytes, Bytes], Bytes]

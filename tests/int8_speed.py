@@ -20,6 +20,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from bshm_watchd.bench.pack import Alpha, read_rgb
 from bshm_watchd.cli.matte_files import photos_in
 from bshm_watchd.config import ModelSettings
 from bshm_watchd.errors import ConfigError
@@ -30,7 +31,6 @@ from bshm_watchd.matting.photo import Photo
 from bshm_watchd.matting.runtime import Runtime
 from bshm_watchd.matting.runtimes import make_runtime
 from bshm_watchd.matting.scaling import shrunk
-from tests.quality.pack import Alpha, read_rgb
 
 PRECISIONS = ("f32", "bf16", "int8")
 

@@ -22,9 +22,9 @@ import numpy as np
 from isal import isal_zlib
 from numpy.typing import NDArray
 
+from bshm_watchd.bench import drawn
 from bshm_watchd.delivery.png import encode_png
 from bshm_watchd.delivery.png_filters import PAETH, UP, Filtered
-from tests.support import composed
 
 Bytes = NDArray[np.uint8]
 _TURNS = 5
@@ -64,7 +64,7 @@ def kinds(pixels: Bytes, alpha: Bytes) -> dict[str, Bytes]:
 def pictures(arguments: argparse.Namespace, height: int, width: int) -> Iterator[tuple[Bytes, Bytes]]:
     if arguments.photos is None:
         for seed in range(arguments.count):
-            portrait = composed.compose(seed, height, width)
+            portrait = drawn.compose(seed, height, width)
             yield portrait.pixels, portrait.alpha
         return
     paths = sorted(arguments.photos.iterdir())

@@ -11,11 +11,11 @@ import numpy.typing as npt
 import pytest
 from PIL import Image
 
+from bshm_watchd.bench.drawn import save
 from bshm_watchd.delivery.background import BackgroundFiles, converted, covering
 from bshm_watchd.errors import ConfigError, PlaceUnavailable, ProgramEnding, WatchdError
 from bshm_watchd.matting.photo import Photo
 from tests.support import profiles
-from tests.support.composed import save
 from tests.support.decoders import InProcessDecoder
 from tests.support.threads import no_new_threads
 

@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from bshm_watchd.bench.drawn import compose
 from bshm_watchd.errors import ConfigError
 from bshm_watchd.matting.bshm import examine
 from bshm_watchd.matting.bshm.compute import picture_function
 from bshm_watchd.matting.bshm.graph import read_graph
 from bshm_watchd.matting.bshm.looking import INPUT, OUTPUT, look_at
 from bshm_watchd.matting.bshm.rebind import ways
-from tests.support.composed import compose
 from tests.support.graphs import arithmetic_graph, graph_file, stand_in, with_tensorflow
 
 SHOWN = compose(3, 96, 128)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from bshm_watchd.bench.drawn import compose
 from bshm_watchd.config import ModelSettings
 from bshm_watchd.errors import ConfigError
 from bshm_watchd.matting.bshm.importing import Wanted, drafted
@@ -15,7 +16,6 @@ from bshm_watchd.matting.bshm.looking import look_at
 from bshm_watchd.matting.bshm.saved_model import freeze
 from bshm_watchd.matting.runtimes import make_runtime
 from tests.standin import WEIGHTS
-from tests.support.composed import compose
 from tests.support.graphs import SMALL, looked_at, with_tensorflow
 from tests.support.onnx_file import mask_network, rgba_network
 

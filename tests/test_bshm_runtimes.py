@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from bshm_watchd.bench.drawn import compose
 from bshm_watchd.config import ModelSettings
 from bshm_watchd.errors import ConfigError, RuntimeBroken
 from bshm_watchd.matting.batcher import Batcher
@@ -19,7 +20,6 @@ from bshm_watchd.matting.photo import Photo
 from bshm_watchd.matting.runtime import MattingFailed, Runtime
 from bshm_watchd.matting.runtimes import make_runtime
 from tests.standin import WEIGHTS
-from tests.support.composed import compose
 from tests.support.graphs import arithmetic_graph_bundle, stand_in_bundle
 
 ON = {name: ModelSettings(runtime=name, device="cpu") for name in ("tensorflow", "openvino")}

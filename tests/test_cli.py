@@ -51,7 +51,7 @@ def test_a_wrong_command_line_ends_with_64_and_helps(arguments: tuple[str, ...],
 
 
 @pytest.mark.parametrize(
-    "verb", ["init", "check", "run", "once", "status", "matte", "jobs", "folder", "model", "doctor"]
+    "verb", ["init", "check", "run", "once", "status", "matte", "jobs", "folder", "model", "bench", "doctor"]
 )
 def test_every_verb_explains_itself(verb: str) -> None:
     told = typed(verb, "--help")
@@ -63,7 +63,8 @@ def test_every_verb_explains_itself(verb: str) -> None:
     "arguments",
     [(verb, "--help") for verb in ("init", "check", "run", "once", "status", "matte", "doctor")]
     + [("jobs", verb, "--help") for verb in ("list", "show", "requeue")]
-    + [("folder", verb, "--help") for verb in ("take", "adopt")],
+    + [("folder", verb, "--help") for verb in ("take", "adopt")]
+    + [("bench", verb, "--help") for verb in ("quality", "library", "all")],
     ids=" ".join,
 )
 def test_every_command_has_an_example(arguments: tuple[str, ...]) -> None:

@@ -8,26 +8,27 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.support import astronaut, composed, contact_sheet
+from bshm_watchd.bench import drawn
+from tests.support import astronaut, contact_sheet
 
 
 def test_the_pixels_are_the_foreground_over_the_background_by_alpha() -> None:
-    made = composed.compose(seed=5, height=360, width=480)
+    made = drawn.compose(seed=5, height=360, width=480)
     opacity = made.alpha[..., None] / 255
     expected = made.foreground * opacity + made.background * (1 - opacity)
     assert np.abs(made.pixels - expected).max() <= 0.5 + 1e-9
 
 
 def test_the_same_seed_makes_the_same_picture_and_another_seed_another() -> None:
-    first, again = composed.compose(1, 240, 320), composed.compose(1, 240, 320)
-    other = composed.compose(2, 240, 320)
+    first, again = drawn.compose(1, 240, 320), drawn.compose(1, 240, 320)
+    other = drawn.compose(2, 240, 320)
     assert np.array_equal(first.pixels, again.pixels) and np.array_equal(first.alpha, again.alpha)
     assert not np.array_equal(first.alpha, other.alpha)
 
 
 @pytest.mark.parametrize(("height", "width"), [(64, 64), (97, 131), (480, 270), (1080, 1920)])
 def test_a_portrait_of_any_size_has_a_figure_a_background_and_soft_edges(height: int, width: int) -> None:
-    made = composed.compose(3, height, width)
+    made = drawn.compose(3, height, width)
     assert made.pixels.shape == (height, width, 3) and made.alpha.shape == (height, width)
     assert made.pixels.dtype == made.alpha.dtype == np.uint8
     opaque, clear = np.mean(made.alpha == 255), np.mean(made.alpha == 0)
@@ -37,18 +38,18 @@ def test_a_portrait_of_any_size_has_a_figure_a_background_and_soft_edges(height:
 
 def test_the_face_is_opaque_and_the_upper_corners_are_clear() -> None:
     for seed in range(6):
-        alpha = composed.compose(seed, 400, 300).alpha
+        alpha = drawn.compose(seed, 400, 300).alpha
         assert alpha[130, 150] == 255
         assert alpha[2, 2] == alpha[2, -3] == 0
 
 
 def test_a_saved_png_holds_the_same_pixels_and_a_jpeg_nearly(tmp_path: Path) -> None:
-    made = composed.compose(4, 120, 160)
+    made = drawn.compose(4, 120, 160)
     cutout = np.dstack([made.foreground, made.alpha])
     for name, pixels in (("a.png", made.pixels), ("b.png", cutout), ("c.png", made.alpha)):
-        composed.save(tmp_path / name, pixels)
+        drawn.save(tmp_path / name, pixels)
         assert np.array_equal(np.asarray(Image.open(tmp_path / name)), pixels)
-    composed.save(tmp_path / "sub" / "D.JPG", made.pixels)
+    drawn.save(tmp_path / "sub" / "D.JPG", made.pixels)
     assert np.mean(np.abs(np.asarray(Image.open(tmp_path / "sub" / "D.JPG")) - made.pixels.astype(int))) < 8
 
 
@@ -60,9 +61,9 @@ def test_a_sitting_shows_the_same_person_in_eight_different_ways() -> None:
 
 
 def test_a_contact_sheet_shows_each_photo_its_matte_and_its_cutout(tmp_path: Path) -> None:
-    made = composed.compose(6, 260, 260)
-    composed.save(tmp_path / "before.png", made.pixels)
-    composed.save(tmp_path / "after.png", np.dstack([made.foreground, made.alpha]))
+    made = drawn.compose(6, 260, 260)
+    drawn.save(tmp_path / "before.png", made.pixels)
+    drawn.save(tmp_path / "after.png", np.dstack([made.foreground, made.alpha]))
     frame = contact_sheet.Frame("été (1).JPG", tmp_path / "before.png", tmp_path / "after.png")
     one, three = contact_sheet.draw([frame]), contact_sheet.draw([frame] * 3)
     cells = [np.asarray(one.crop((left, 28, left + 260, 288))) for left in range(10, 10 + 4 * 270, 270)]

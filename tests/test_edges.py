@@ -10,10 +10,10 @@ import cv2
 import numpy as np
 import pytest
 
+from bshm_watchd.bench.drawn import Composed, compose
 from bshm_watchd.matting.edge_pass import EdgePass
 from bshm_watchd.matting.edges import refined
 from bshm_watchd.matting.scaling import enlarged
-from tests.support.composed import Composed, compose
 
 if TYPE_CHECKING:
     from bshm_watchd.matting.photo import Alpha

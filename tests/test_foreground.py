@@ -7,8 +7,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from bshm_watchd.bench.drawn import Composed, compose
 from bshm_watchd.delivery.foreground import foreground
-from tests.support.composed import Composed, compose
 
 Bytes = npt.NDArray[np.uint8]
 RNG = np.random.default_rng(5)

@@ -11,6 +11,7 @@ import typer
 import yaml
 from typer.testing import CliRunner, Result
 
+from bshm_watchd.bench.drawn import compose, save
 from bshm_watchd.cli.model import app
 from bshm_watchd.config import ModelSettings
 from bshm_watchd.errors import ConfigError
@@ -19,7 +20,6 @@ from bshm_watchd.matting.check import check_bundle
 from bshm_watchd.matting.manifest import BshmModel, GoldenPicture, ListedFile
 from bshm_watchd.matting.trial import tried
 from tests.standin import WEIGHTS
-from tests.support.composed import compose, save
 from tests.support.graphs import arithmetic_graph, arithmetic_graph_bundle, graph_file, stand_in
 
 

@@ -19,11 +19,11 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
+from bshm_watchd.bench import drawn
 from bshm_watchd.delivery.formats import encoding_bytes
 from bshm_watchd.delivery.png import encode_png
 from bshm_watchd.delivery.png_filters import AVERAGE, PAETH, SUB, UP, Filter, Filtered
 from bshm_watchd.metadata import Metadata
-from tests.support import composed
 
 Bytes = NDArray[np.uint8]
 RNG = np.random.default_rng(5)
@@ -196,7 +196,7 @@ def test_a_smooth_picture_becomes_small() -> None:
 @pytest.mark.parametrize("kind", ["cutout", "photo", "sideways", "matte", "black and white", "cutout, nothing hidden"])
 @pytest.mark.parametrize("seed", [1, 2])
 def test_a_portrait_takes_no_more_than_1_15_times_what_zlib_level_6_takes(kind: str, seed: int) -> None:
-    portrait = composed.compose(seed, 720, 960)
+    portrait = drawn.compose(seed, 720, 960)
     array = {
         "cutout": np.dstack([portrait.pixels, portrait.alpha]),
         "cutout, nothing hidden": np.dstack([portrait.pixels * (portrait.alpha > 0)[..., None], portrait.alpha]),

@@ -8,11 +8,12 @@ import cv2
 import numpy as np
 import pytest
 
+from bshm_watchd.bench.drawn import compose
+from bshm_watchd.bench.figures import own_colours
+from bshm_watchd.bench.pack import Alpha, part_of, read_pack
+from bshm_watchd.bench.quality_errors import connectivity_error, errors, gradient_error
 from bshm_watchd.matting.edge_error import edge_psnr
-from tests.quality.metrics import connectivity_error, errors, gradient_error
-from tests.quality.pack import Alpha, part_of, read_pack
-from tests.quality.scenes import empty_scenes, own_colours, scenes
-from tests.support.composed import compose
+from tests.quality.scenes import empty_scenes, scenes
 
 
 def flat(value: int, height: int = 40, width: int = 50) -> Alpha:

@@ -14,6 +14,7 @@ import numpy.typing as npt
 import pytest
 from PIL import Image
 
+from bshm_watchd.bench.drawn import compose, save
 from bshm_watchd.delivery.background import BackgroundFiles
 from bshm_watchd.delivery.matted import Matted
 from bshm_watchd.delivery.render import Renderer, cost_bytes
@@ -21,7 +22,6 @@ from bshm_watchd.errors import PlaceUnavailable, RejectedPhoto
 from bshm_watchd.metadata import Metadata
 from bshm_watchd.output_settings import OutputSettings
 from tests.support import profiles
-from tests.support.composed import compose, save
 from tests.support.decoders import InProcessDecoder
 from tests.support.rendering import render
 

@@ -153,7 +153,9 @@ class SceneQuality(_Frozen):
 
 
 class QualityResult(_Frozen):
-    """`shown`: for a report, small JPEGs of pictures and mattes beside the result file, by scene."""
+    """`shown`: small JPEGs for a report, by scene: of the best, the median and the worst picture, each as
+    `<name>-photo.jpg`, `-true.jpg`, `-ours.jpg`, `-cutout.jpg`; paths as seen from the result file's directory.
+    """
 
     kind: Literal["quality"] = "quality"
     format: Literal[1] = 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from bshm_watchd.config import HotFolderSettings, Settings
 
 _PREFIX = "bshm-watchd-bench-"
+_ROUNDS = 6
 _IN_MEMORY = ("tmpfs", "ramfs")
 
 
@@ -36,7 +37,7 @@ def speed(
         Path | None, typer.Option("--output", "-o", metavar="FILE", dir_okay=False, help="Keep the result in FILE.")
     ] = None,
     photos: Annotated[int, typer.Option(min=1, max=1000, metavar="N", help="Photos in a burst.")] = 20,
-    rounds: Annotated[int, typer.Option(min=1, max=100, metavar="N", help="Bursts that count.")] = 6,
+    rounds: Annotated[int, typer.Option(min=1, max=100, metavar="N", help="Bursts that count.")] = _ROUNDS,
     lone: Annotated[int, typer.Option(min=1, max=1000, metavar="N", help="Photos that are dropped alone.")] = 20,
     cold: Annotated[int, typer.Option(min=1, max=100, metavar="N", help="Starts that count.")] = 3,
     large: Annotated[bool, typer.Option("--large", help="Built photos of 45 MP, too.")] = False,
@@ -123,18 +124,34 @@ def _folder(settings: Settings, name: str | None) -> HotFolderSettings:
 
 
 def _measured(subject: Subject, effort: Effort, photos: Path | None, large: bool, on: Path) -> SpeedResult:
+    own = [_own(photos, effort)] if photos is not None else None
+    with bars() as told:
+        return _with_daemon(subject, effort, on, told, lambda base: own or _built(large, base, effort, told))
+
+
+def measured_sets(context: typer.Context, sets: Sequence[Path], told: Told) -> SpeedResult:
+    """A set of each directory's photos, with the configured model and the effort of `bench speed`."""
+    from bshm_watchd.bench.speed import Effort
+
+    subject, effort = _subject(_settings(context, None, None), None), Effort(rounds=_ROUNDS)
+    own = [_own(directory, effort) for directory in sets]
+    return _with_daemon(subject, effort, Path(tempfile.gettempdir()), told, lambda _: own)
+
+
+def _with_daemon(
+    subject: Subject, effort: Effort, on: Path, told: Told, sets_in: Callable[[Path], Iterable[PhotoSet]]
+) -> SpeedResult:
+    """`sets_in`: gives the sets, some of them built below the directory that it gets."""
     from bshm_watchd.bench.results import SpeedResult
     from bshm_watchd.bench.speed import SpeedBench, stamp_now
     from bshm_watchd.intake.file_systems import file_system
 
-    own = _own(photos, effort) if photos is not None else None
     where = file_system(str(on)).type
     _warn(on, where)
-    with _directory_on(on) as base, bars() as told:
+    with _directory_on(on) as base:
         bench = SpeedBench(subject, base / "measured", effort, told)
         bench.directory.mkdir()
-        sets = [own] if own is not None else _built(large, base, effort, told)
-        found = [bench.measured(one) for one in sets]
+        found = [bench.measured(one) for one in sets_in(base)]
         return SpeedResult(stamp=stamp_now(subject, bench.directory), sets=found, file_system=where)
 
 

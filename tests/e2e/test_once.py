@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from bshm_watchd.bench import drawn
 from bshm_watchd.delivery.png import encode_png
 from tests.e2e.program import Program, wait_until
-from tests.support import astronaut, composed
+from tests.support import astronaut
 from tests.support.runtimes import u2netp_bundle
 from tests.support.studio import jpeg, png
 
@@ -21,7 +22,7 @@ NAMES = ["été (1).JPG", "-rf.jpg", "two\nlines.jpg", os.fsdecode(b"caf\xe9.jpg
 
 
 def _portrait(seed: int) -> bytes:
-    return jpeg(composed.compose(seed, 270, 480).pixels)
+    return jpeg(drawn.compose(seed, 270, 480).pixels)
 
 
 @pytest.mark.contract("O7")

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from bshm_watchd.bench.drawn import save, scene
 from tests.e2e.program import Program
-from tests.support.composed import save, scene
 from tests.support.golden import MATTE, SIDE, golden_bundle, rewritten
 
 pytestmark = pytest.mark.e2e

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import numpy as np
 
+from bshm_watchd.bench.drawn import compose
 from bshm_watchd.config import ModelSettings
 from bshm_watchd.matting.batcher import Batcher
 from bshm_watchd.matting.bshm.tensorflow_runtime import TensorFlowRuntime
 from bshm_watchd.matting.bundle import configured_bundle
 from bshm_watchd.matting.photo import Photo
 from bshm_watchd.matting.runtimes import make_runtime
-from tests.support.composed import compose
 
 _FIRST = 1.2
 _SIZES, _PHOTOS = 40, 200

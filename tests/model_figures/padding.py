@@ -6,12 +6,12 @@ from pathlib import Path
 
 import numpy as np
 
+from bshm_watchd.bench.drawn import compose
 from bshm_watchd.config import ModelSettings
 from bshm_watchd.matting.buckets import cropped, padded
 from bshm_watchd.matting.bundle import configured_bundle
 from bshm_watchd.matting.runtime import Runtime
 from bshm_watchd.matting.runtimes import make_runtime
-from tests.support.composed import compose
 
 _SIDE = 960
 # Height and width of what cameras and retouchers make, at the working side; the last two fit no bucket well.

@@ -9,7 +9,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.support.composed import compose, save
+from bshm_watchd.bench.drawn import compose, save
 
 _PHOTOS, _ALONE, _PAIRS = 60, 3, 3
 _HEIGHT, _WIDTH = 1080, 1920

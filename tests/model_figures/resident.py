@@ -18,10 +18,10 @@ from typing import IO, Any
 
 import numpy as np
 
+from bshm_watchd.bench.drawn import compose
 from bshm_watchd.config import ModelSettings
 from bshm_watchd.matting.bundle import configured_bundle
 from bshm_watchd.matting.runtimes import make_runtime
-from tests.support.composed import compose
 
 
 @dataclass(frozen=True)

@@ -8,12 +8,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+from bshm_watchd.bench.drawn import compose
 from bshm_watchd.matting.bshm.importing import Wanted, import_network
 from bshm_watchd.matting.bundle import Bundle, read_bundle
 from bshm_watchd.matting.int8 import read_int8
 from bshm_watchd.matting.photo import Photo
 from bshm_watchd.matting.quantize import quantize
-from tests.support.composed import compose
 
 _CALIBRATED_WITH = 36
 

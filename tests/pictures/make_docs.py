@@ -11,12 +11,13 @@ from pathlib import Path
 
 from PIL import Image
 
+from bshm_watchd.bench.drawn import Bytes, compose, save
 from bshm_watchd.config import BatchSettings, Limits, ModelSettings
 from bshm_watchd.in_process import InProcess, open_in_process
 from bshm_watchd.matting.bundle import find_bundle
 from bshm_watchd.output_settings import OutputSettings
 from tests.quality.contenders import resident, without_edge_pass
-from tests.support import astronaut, composed, contact_sheet
+from tests.support import astronaut, contact_sheet
 
 DIRECTORY = Path(__file__).resolve().parents[2] / "docs" / "pictures"
 CUTOUT = OutputSettings(kind="cutout", path="{stem}.png")
@@ -28,7 +29,7 @@ _HAIR, _SIDE = (1327, 2525), 420  # where hair meets the background, and how muc
 def main(state_dir: Path) -> None:
     DIRECTORY.mkdir(exist_ok=True)
     poses = dict(astronaut.shoot())
-    drawn = {"drawn": composed.compose(2, 1080, 1440).pixels}
+    drawn = {"drawn": compose(2, 1080, 1440).pixels}
     with (
         tempfile.TemporaryDirectory() as scratch,
         open_in_process(ModelSettings(), BatchSettings(), Limits(), state_dir) as ours,
@@ -42,7 +43,7 @@ def main(state_dir: Path) -> None:
 
 def _hair(state_dir: Path) -> Image.Image:
     """Of 24 megapixels, pixel for pixel: the photo, the networks' answer, with the edge pass, and the truth."""
-    drawn = composed.compose(1, *_LARGE)
+    drawn = compose(1, *_LARGE)
     top, left = _HAIR
     square = (slice(top, top + _SIDE), slice(left, left + _SIDE))
     bundle = find_bundle("portrait", state_dir)
@@ -57,9 +58,9 @@ def _hair(state_dir: Path) -> Image.Image:
     return sheet
 
 
-def _frame(ours: InProcess, scratch: Path, title: str, pixels: composed.Bytes) -> contact_sheet.Frame:
+def _frame(ours: InProcess, scratch: Path, title: str, pixels: Bytes) -> contact_sheet.Frame:
     original, cutout = scratch / f"{title}.jpg", scratch / f"{title}.png"
-    composed.save(original, pixels)
+    save(original, pixels)
     with original.open("rb") as photo:
         cutout.write_bytes(ours.make(CUTOUT, photo.fileno(), None).content)
     return contact_sheet.Frame(title, original, cutout)

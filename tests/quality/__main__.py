@@ -1,7 +1,7 @@
 """`python -m tests.quality PACK_DIR`: the default bundle against what a user would take instead, in numbers.
 
-PACK_DIR is laid out as `tests/quality/pack.py` says. rembg is compared where `make compare` has installed it, or where
-another Python that has it is named.
+PACK_DIR is laid out as `bshm_watchd/bench/pack.py` says. rembg is compared where `make compare` has installed it, or
+where another Python that has it is named.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from bshm_watchd.bench import drawn
+from bshm_watchd.bench.pack import read_pack
+from bshm_watchd.bench.quality_errors import FAILED, Errors, errors
 from bshm_watchd.matting.bundle import Bundle
 from bshm_watchd.matting.doubt import doubt
 from tests.quality.cases import Case, cases
 from tests.quality.contenders import Contender, bundles, rembg, resident
-from tests.quality.metrics import Errors, errors
-from tests.quality.pack import read_pack
 from tests.quality.sheets import Row, sheet
-from tests.quality.table import FAILED, table
-from tests.support import composed
+from tests.quality.table import table
 
 _TIMED_PHOTOS, _TIMED_HEIGHT, _TIMED_WIDTH = 7, 1080, 1920
 _SHOWN = 10
@@ -99,7 +99,7 @@ def _contenders(ours: dict[str, Bundle], python: Path | None, directory: Path, s
 
 def _milliseconds(contender: Contender) -> float:
     """The median for a photo of 1920 x 1080, all cores, one photo at a time."""
-    photos = [composed.compose(seed, _TIMED_HEIGHT, _TIMED_WIDTH).pixels for seed in range(_TIMED_PHOTOS)]
+    photos = [drawn.compose(seed, _TIMED_HEIGHT, _TIMED_WIDTH).pixels for seed in range(_TIMED_PHOTOS)]
     return 1000 * statistics.median(contender.answer(pixels).seconds for pixels in photos)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from tests.quality.pack import Alpha, Pack, Pixels
+from bshm_watchd.bench.pack import Alpha, Pack, Pixels
 from tests.quality.scenes import Scene, empty_scenes, scenes
 
 _SEED = 2

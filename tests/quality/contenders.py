@@ -14,6 +14,7 @@ from typing import Protocol
 import cv2
 import numpy as np
 
+from bshm_watchd.bench.pack import Alpha, Pixels
 from bshm_watchd.clock import SystemClock
 from bshm_watchd.config import ModelSettings
 from bshm_watchd.matting.batcher import Batcher
@@ -21,7 +22,6 @@ from bshm_watchd.matting.bundle import Bundle
 from bshm_watchd.matting.fetch import fetch
 from bshm_watchd.matting.photo import Photo
 from bshm_watchd.matting.runtimes import make_runtime
-from tests.quality.pack import Alpha, Pixels
 
 _WORKER = Path(__file__).with_name("rembg_side.py")
 _CLOCK = SystemClock()

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from tests.quality.pack import Alpha, Pixels
+from bshm_watchd.bench.pack import Alpha, Pixels
 
 _CELL_PIXELS, _GAP_PIXELS, _LABEL_PIXELS = 300, 6, 22
 _PAPER = (250, 250, 248)

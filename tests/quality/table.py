@@ -5,9 +5,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
 
-from tests.quality.metrics import Errors
-
-FAILED = 0.05  # mean absolute difference above which a matte is wrong about what is person, not about its edges
+from bshm_watchd.bench.quality_errors import FAILED, Errors
 
 _HEADING = (
     "| | SAD | MSE | MAD | gradient | connectivity | edge PSNR, dB | MAD > .05 | ms a photo |",

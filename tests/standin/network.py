@@ -17,7 +17,7 @@ import numpy as np
 import tensorflow as tf
 from keras import layers
 
-from tests.support.composed import compose
+from bshm_watchd.bench.drawn import compose
 
 STRIDE = 16
 _LOW_SIDE = 192  # the first two stages see the whole picture squeezed into a square

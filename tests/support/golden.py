@@ -7,8 +7,8 @@ from typing import Any
 
 import yaml
 
+from bshm_watchd.bench.drawn import compose, save
 from bshm_watchd.matting.bundle import Bundle, read_bundle, sha256_of
-from tests.support.composed import compose, save
 
 SIDE = 96
 PICTURE, MATTE = "golden.png", "golden.matte.png"

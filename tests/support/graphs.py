@@ -14,13 +14,13 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from bshm_watchd.bench.drawn import compose
 from bshm_watchd.matting.bshm.compute import Place, set_up, threads_beside_decoding
 from bshm_watchd.matting.bshm.importing import Wanted, drafted
 from bshm_watchd.matting.bshm.looking import Looked, look_at
 from bshm_watchd.matting.bundle import Bundle
 from bshm_watchd.matting.manifest import BucketedSize
 from bshm_watchd.matting.quiet_tensorflow import tensorflow
-from tests.support.composed import compose
 
 _CACHE = Path(__file__).parents[2] / ".pytest_cache" / "d" / "bshm-watchd-graphs"
 _SCRIPTS = [*(Path(__file__).parents[1] / "standin").glob("*.py")]

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 import yaml
 
+from bshm_watchd.bench.drawn import compose, save
 from bshm_watchd.matting.bundle import Bundle, read_bundle, sha256_of
 from bshm_watchd.matting.golden import read_picture
 from bshm_watchd.matting.int8 import Int8, Int8Network, Judgement
 from bshm_watchd.matting.manifest import ListedFile
 from bshm_watchd.matting.photo import Photo
 from bshm_watchd.matting.quiet_openvino import openvino
-from tests.support.composed import compose, save
 
 SIDE = 48
 _HIDDEN = 8
