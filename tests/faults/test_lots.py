@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -59,10 +61,11 @@ def test_dying_at_any_change_of_a_lot_loses_nothing(fast_path: Path, evidence: E
     evidence(points_killed=die_everywhere(fast_path, TAKES_ALL_FILES, make=broken_studio))
 
 
+@pytest.mark.slow
 @pytest.mark.contract("D1", "D4")
 def test_dying_again_while_a_lot_is_put_in_order_loses_nothing(fast_path: Path, evidence: Evidence) -> None:
     total, deaths = changes_of_a_run(fast_path / "count", TAKES_ALL_FILES, make=broken_studio), 0
-    for at in range(0, total, 6):
+    for at in range(0, total, 17):
         studio, again = broken_studio(fast_path / str(at)), 4
         with pytest.raises(Died):
             studio.run(DyingDisk(at))
@@ -72,7 +75,7 @@ def test_dying_again_while_a_lot_is_put_in_order_loses_nothing(fast_path: Path, 
                 studio.run(disk)
                 break
             except Died:
-                again, deaths = again + 5, deaths + 1
+                again, deaths = again + 7, deaths + 1
                 invariants.each_original_is_in_one_place(studio.portraits)
         invariants.check(studio)
     evidence(points_killed=deaths)
@@ -84,22 +87,73 @@ def test_a_power_cut_at_any_change_of_a_lot_loses_nothing(fast_path: Path, evide
     evidence(power_cuts=die_everywhere(fast_path, TAKES_ALL_FILES, make=broken_studio, kept=PowerCutDisk))
 
 
-@pytest.mark.contract("L1")
-def test_whenever_the_power_fails_a_rejected_photo_has_its_sidecar(fast_path: Path) -> None:
-    """Also before anything is put in order, and whatever the disk had written by itself."""
-    total = changes_of_a_run(fast_path / "count", TAKES_ALL_FILES, kept=PowerCutDisk, make=broken_studio)
-    for at in range(total):
+@pytest.mark.contract("D1", "D4")
+@pytest.mark.parametrize("filed", [0, 2], ids=["none of it filed", "half of it filed"])
+def test_a_power_cut_while_a_lot_is_put_in_order_loses_nothing(
+    fast_path: Path, filed: int, evidence: Evidence
+) -> None:  # fmt: skip
+    cut, at = True, 0
+    while cut:
         studio = broken_studio(fast_path / str(at))
-        kept = PowerCutDisk(studio.base / "attic")
         with pytest.raises(Died):
-            studio.run(DyingDisk(at, kept))
+            studio.run(_DyingWhenFiled(filed))
+        kept = PowerCutDisk(studio.base / "attic")
+        disk = DyingDisk(at, kept)
+        with contextlib.suppress(Died):
+            studio.run(disk)
         kept.cut()
-        for path in set(_rejected(studio)) - {"taken.jpg"}:
-            assert json.loads((studio.hot / "rejected" / f"{path}.error.json").read_bytes())["reason"], f"change {at}"
+        invariants.each_original_is_in_one_place(studio.portraits)
+        assert studio.run() in (EXIT_FINE, EXIT_SOME_REJECTED)
+        invariants.check(studio)
+        cut, at = disk.dead, at + 5
+    evidence(power_cuts=at // 5)
+
+
+class _DyingWhenFiled(DyingDisk):
+    """Dies when so many photos have got their names in rejected/."""
+
+    def __init__(self, photos: int) -> None:
+        super().__init__(-1)
+        self._photos = photos
+        rename = self.rename
+
+        def counted(from_fd: int, name: str, to_fd: int, new_name: str) -> None:
+            if from_fd != to_fd and os.readlink(f"/proc/self/fd/{to_fd}").endswith("/rejected"):
+                self.at = self.changes if self._photos == 0 else -1
+                self._photos -= 1
+            rename(from_fd, name, to_fd, new_name)
+
+        self.rename = counted  # type: ignore[method-assign]
+
+
+@pytest.mark.contract("L1")
+def test_all_sidecars_of_a_lot_are_durable_before_the_first_of_its_photos_has_its_name(fast_path: Path) -> None:
+    studio, disk = broken_studio(fast_path), _Witness(fast_path / "attic")
+    assert studio.run(disk) == EXIT_SOME_REJECTED
+    assert disk.seen == {"rejected": 5, "sub": 2}
+    assert not disk.early
+
+
+class _Witness(PowerCutDisk):
+    """Notes each photo that gets a name in rejected/ while the name of a sidecar there may still be lost."""
+
+    def __init__(self, attic: Path) -> None:
+        super().__init__(attic)
+        self.seen: Counter[str] = Counter()
+        self.early: list[str] = []
+
+    def rename(self, from_fd: int, name: str, to_fd: int, new_name: str) -> None:
+        directory = os.readlink(f"/proc/self/fd/{to_fd}")
+        if from_fd != to_fd and "/rejected" in directory:
+            status = os.fstat(to_fd)
+            of_names = {(status.st_dev, status.st_ino)}
+            self.early += [new_name for pending in self._pending if pending.waits_for == of_names]
+            self.seen[Path(directory).name] += 1
+        super().rename(from_fd, name, to_fd, new_name)
 
 
 @pytest.mark.contract("D5", "D6")
-@pytest.mark.parametrize(("first", "code"), enumerate([errno.EIO, errno.ENOSPC, errno.ESTALE, errno.EACCES]))
+@pytest.mark.parametrize(("first", "code"), list(enumerate([errno.EIO, errno.ENOSPC, errno.ESTALE, errno.EACCES])))
 def test_an_error_of_the_place_at_any_change_of_a_lot_loses_nothing(
     fast_path: Path, first: int, code: int, evidence: Evidence
 ) -> None:  # fmt: skip
@@ -209,13 +263,13 @@ def test_what_its_owner_does_meanwhile_to_a_photo_of_a_lot_is_respected(
     count = MeddledDisk(-1, lambda: None)
     broken_studio(fast_path / "count").run(count)
     met = 0
-    for at in range(count.calls // 4, count.calls, 5):
+    for at in range(count.calls // 4, count.calls, 9):
         studio = broken_studio(fast_path / str(at))
         meddler = _Meddler(studio, meddle)
         assert studio.run(MeddledDisk(at, meddler)) == EXIT_SOME_REJECTED
         invariants.check(studio)
         met += meddler.met
-    assert met > 20
+    assert met > 10
     evidence(meddled=met)
 
 
@@ -240,10 +294,10 @@ def test_a_lot_costs_as_many_commits_and_synced_directories_however_many_photos_
 
 
 @pytest.mark.contract("D7")
-@pytest.mark.parametrize("content", [None, b"", b"{}", b"\0" * 4096, b"[1, 2]"])
+@pytest.mark.parametrize("content", [None, b"\0" * 4096, b"[1, 2]"])
 def test_a_lot_whose_record_is_lost_loses_no_photo(fast_path: Path, content: bytes | None, evidence: Evidence) -> None:
     total, damaged = changes_of_a_run(fast_path / "count", TAKES_ALL_FILES, make=broken_studio), 0
-    for at in range(1, total, 4):
+    for at in range(1, total, 6):
         studio = broken_studio(fast_path / str(at))
         with pytest.raises(Died):
             studio.run(DyingDisk(at))
