@@ -31,7 +31,7 @@ from tests.support.disks import (
 from tests.support.job_log import noted, replayed
 from tests.support.lots import TAKES_ALL_FILES, SyncCountingDisk, broken_studio, index_commits
 from tests.support.power_cut import PowerCutDisk
-from tests.support.studio import Studio, sha256
+from tests.support.studio import Studio, png, sha256
 
 _BROKEN = b"this is no photo"
 
@@ -271,6 +271,24 @@ def test_what_its_owner_does_meanwhile_to_a_photo_of_a_lot_is_respected(
         met += meddler.met
     assert met > 10
     evidence(meddled=met)
+
+
+@pytest.mark.contract("I2")
+def test_a_photo_that_is_whole_in_the_last_moment_is_not_rejected_for_what_it_was(fast_path: Path) -> None:
+    """Between the last look at it and the rename that claims it."""
+    studio = Studio(fast_path)
+    for name in ("a.jpg", "b.jpg"):
+        studio.drop(name, _BROKEN)
+    whole = png(1)
+
+    def finish_it(change: str, new_name: str) -> None:
+        path = studio.hot / "drop" / "a.jpg"
+        if (change, new_name) == ("replace", "a.jpg") and path.read_bytes() == _BROKEN:
+            studio.drop("a.jpg", whole)
+
+    assert studio.run(InterruptedDisk(finish_it)) == EXIT_SOME_REJECTED
+    assert {row.name: row.state for row in studio.rows()} == {"a.jpg": "done", "b.jpg": "rejected"}
+    invariants.check(studio)
 
 
 @pytest.mark.parametrize("count", [50, 200])

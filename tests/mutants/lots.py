@@ -52,7 +52,7 @@ MUTANTS = (
         _FILE,
         "        looked = [looked_at(folder, job, lot_fd, job.name) for job, end in taken if end is None]",
         "        looked = [job.moved(State.CLAIMED) for job, end in taken if end is None]",
-        f"{_FAULTS}::test_what_its_owner_does_meanwhile_to_a_photo_of_a_lot_is_respected",
+        f"{_FAULTS}::test_a_photo_that_is_whole_in_the_last_moment_is_not_rejected_for_what_it_was",
     ),
     Mutant(
         "I3",
