@@ -4,6 +4,7 @@ from tests.mutants.mutant import Mutant
 
 _FILE = "bshm_watchd/disk/lot.py"
 _FAULTS = "tests/faults/test_lots.py"
+_KILLED = "tests/faults/test_lots_killed.py"
 
 MUTANTS = (
     Mutant(
@@ -12,7 +13,7 @@ MUTANTS = (
         _FILE,
         "        disk.fsync(dir_fd)\n        for job in jobs:\n",
         "        for job in jobs:\n",
-        f"{_FAULTS}::test_all_sidecars_of_a_lot_are_durable_before_the_first_of_its_photos_has_its_name",
+        f"{_KILLED}::test_all_sidecars_of_a_lot_are_durable_before_the_first_of_its_photos_has_its_name",
     ),
     Mutant(
         "P9",
@@ -36,7 +37,7 @@ MUTANTS = (
         _FILE,
         "        disk.fsync(all_work_fd)  # else",
         "        # else",
-        f"{_FAULTS}::test_a_power_cut_while_a_lot_is_put_in_order_loses_nothing",
+        f"{_KILLED}::test_a_power_cut_while_a_lot_is_put_in_order_loses_nothing",
     ),
     Mutant(
         "D7",
