@@ -35,6 +35,7 @@ from bshm_watchd.folders import Folders
 from bshm_watchd.jobs import FINAL, State
 from bshm_watchd.journal import Journal
 from bshm_watchd.pipeline import Broken, Ended, LetGo, Outcome, Retry, Waiting
+from bshm_watchd.rejecting import Rejected
 from bshm_watchd.reloads import Reloading, Reloads
 from bshm_watchd.schedule import Schedule
 from bshm_watchd.status import FolderMode
@@ -172,10 +173,16 @@ class Daemon:
                 folder.backlog.append(job)
             case Answered(call="claim", value=job):
                 self.schedule.claimed(folder, job)
+            case Answered(call="reject", value=Rejected() as rejected):
+                folder.rejected(rejected, now)
+                for job in rejected.ended:
+                    self._job_over(folder, Ended(job), now)
+                if rejected.trouble is not None:
+                    self._place_trouble(folder, rejected.trouble, now)
 
     def _call_failed(self, folder: FolderState, call: str, error: Exception, now: float) -> None:
         """A place's trouble holds the folder; what else fails a requeue was told to whoever asked; the rest ends us."""
-        if call == "claim":
+        if call in ("claim", "reject"):
             folder.claiming_bytes = None
         if isinstance(error, ConfigError) and self._judged:  # at the start it ends us; later it is that folder's alone
             self._trouble(folder, FolderMode.HELD, str(error), now, while_attaching=True)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
-from bshm_watchd import logs, recovery
+from bshm_watchd import logs, recovery, rejecting
 from bshm_watchd.clock import Clock
 from bshm_watchd.config import HotFolderSettings, Limits
 from bshm_watchd.disk import claim, owner
@@ -21,6 +21,7 @@ from bshm_watchd.intake.left import Left
 from bshm_watchd.intake.watcher import Watcher, WatcherUnavailable, make_watcher
 from bshm_watchd.jobs import CostOf, Filed, Job, Place, Plan, Problem, Stamp, State, new_id
 from bshm_watchd.journal import Journal, Row
+from bshm_watchd.rejecting import Rejected
 
 _WHY_NOT = {
     State.GONE: {"why": "its owner took it back"},
@@ -118,8 +119,11 @@ class FolderCalls:
             recovery.commit(self._folder, self._journal, jobs)
         return jobs
 
-    def look(self, hints: frozenset[str | None], wanted: int, *, scan: bool) -> Seen:
-        """Apply hints, scan if asked, and offer up to `wanted` settled photos. Raises `OwnershipLost`."""
+    def look(self, hints: frozenset[str | None], wanted: int, *, scan: bool, rejected: int = 0) -> Seen:
+        """Apply hints, scan if asked, and offer up to `wanted` settled photos. Raises `OwnershipLost`.
+
+        Up to `rejected` photos that are at fault are offered beside those.
+        """
         started = self._clock.monotonic()
         owner.check(self._folder, self._us)
         with self._folder.root() as root_fd:
@@ -129,35 +133,57 @@ class FolderCalls:
             scan = scan or moved
             looked = self._intake.look(root_fd, hints, started, scan=scan)
             self._tell_news(looked)
-            offers = self._intake.take(root_fd, wanted, self._clock.monotonic())
+            offers = self._intake.take(root_fd, wanted, self._clock.monotonic(), rejected)
         return Seen(looked, offers, self._clock.monotonic() - started, self._hears())
 
     def claim(self, offer: Offer, cost_bytes: int, too_large: Problem | None) -> Job:
         """Claim an offered photo. The job comes back CLAIMED, GONE or RELEASED."""
         self._check_space()
         wall = self._clock.wall()
-        directory, _, name = offer.relative.rpartition("/")
-        job = Job(
-            new_id(wall), self.settings.name, name, directory, offer.stamp, wall, self._plan,
-            cost_bytes=cost_bytes, problem=offer.rejection or too_large,
-        )  # fmt: skip
+        job = self._job(new_id(wall), offer, wall)
+        job = replace(job, cost_bytes=cost_bytes, problem=offer.rejection or too_large)
         try:
             with owner.held(self._folder, self._us):
                 job = claim.claim(self._folder, job)
         except claim.TakingForbidden as error:
-            return self._set_aside(offer, job, _LEFT_BY[error.obstacle])
+            return self._set_aside(job, _LEFT_BY[error.obstacle])
         logs.moved(job, **_WHY_NOT.get(job.state, {}))
         if job.state is State.CLAIMED:
             self._journal.record(job)
-        if job.state is State.RELEASED:
-            self._intake.put_back(offer.relative, self._clock.monotonic())
-        else:
-            self._intake.taken(offer.relative, self._clock.monotonic())
+        self._no_longer_offered(job)
         return job
 
-    def _set_aside(self, offer: Offer, job: Job, why: Left) -> Job:
+    def reject(self, offers: Sequence[Offer]) -> Rejected:
+        """Claim and reject photos of one directory, all of them offered with a rejection, in one go."""
+        self._check_space()
+        wall = self._clock.wall()
+        ids = sorted(new_id(wall) for _ in offers)
+        jobs = [self._job(job_id, offer, wall) for job_id, offer in zip(ids, offers, strict=True)]
+        with owner.held(self._folder, self._us):
+            rejected = rejecting.reject(self._folder, jobs, self._journal, self._clock)
+        for job in rejected.lost:
+            logs.moved(job, **_WHY_NOT.get(job.state, {}))
+        for job in (*rejected.lost, *rejected.ended, *rejected.unfinished):
+            self._no_longer_offered(job)
+        for job, obstacle in rejected.kept:
+            self._set_aside(job, _LEFT_BY[obstacle])
+        return rejected
+
+    def _job(self, job_id: str, offer: Offer, wall: float) -> Job:
+        directory, _, name = offer.relative.rpartition("/")
+        return Job(
+            job_id, self.settings.name, name, directory, offer.stamp, wall, self._plan, problem=offer.rejection
+        )  # fmt: skip
+
+    def _no_longer_offered(self, job: Job) -> None:
+        if job.state is State.RELEASED:
+            self._intake.put_back(job.relative, self._clock.monotonic())
+        else:
+            self._intake.taken(job.relative, self._clock.monotonic())
+
+    def _set_aside(self, job: Job, why: Left) -> Job:
         with self._folder.root() as root_fd:
-            self._intake.set_aside(root_fd, offer.relative, why, self._clock.monotonic())
+            self._intake.set_aside(root_fd, job.relative, why, self._clock.monotonic())
         job = job.moved(State.RELEASED)
         logs.moved(job, why=why.value)
         return job

@@ -12,11 +12,15 @@ from bshm_watchd.config import HotFolderSettings
 from bshm_watchd.folder_calls import Attached, FolderCalls, Seen
 from bshm_watchd.intake.intake import Offer
 from bshm_watchd.jobs import Job, Problem
+from bshm_watchd.rejecting import Rejected
 from bshm_watchd.status import FolderMode
 from bshm_watchd.threads import Hand
 
 HUNG_SECONDS = 10.0  # a call that takes longer makes its folder unreachable
 OFFERS_AHEAD = 8  # of those that may be claimed
+LARGEST_LOT = 200  # photos that are rejected together
+_SMALLEST_LOT = 8
+_LOT_SECONDS = 1.0  # other calls of the folder, claims of good photos among them, wait for so long at most
 _LOOK_INTERVAL_SECONDS = 0.1  # hints are gathered for that long, so that a burst costs few looks
 _WELL_SECONDS = 60.0  # after that long without trouble the next trouble is a new one
 _ROOT_CHECK_SECONDS = 2.0
@@ -62,6 +66,7 @@ class FolderState:
     backlog: list[Job] = field(default_factory=list)  # claimed, waiting to be run (again)
     running: dict[str, Job] = field(default_factory=dict)  # by id; as they were when they were started
     claiming_bytes: int | None = None  # the cost of the photo that is being claimed
+    lot_size: int = _SMALLEST_LOT  # photos that may be rejected together, as far as known from the last ones
     served: float = 0.0  # bytes served over weight: who has had least comes first
     oldest_call: Callable[[], float | None] = lambda: None  # its oldest disk call still under way, monotonic start
     leaving: bool = False  # a reload took it out or changed it: what runs is finished, nothing else is begun
@@ -135,6 +140,12 @@ class FolderState:
         names = {job.relative for job in [*self.backlog, *self.running.values(), *self.found]}
         return [offer for offer in self.offers if offer.relative not in names]
 
+    def lot_of(self, offer: Offer) -> list[Offer]:
+        """Those that can be rejected together with this one, itself included; none where it is no rejection."""
+        directory = offer.relative.rpartition("/")[0]
+        rejected = [other for other in self.free_offers() if other.rejection] if offer.rejection else []
+        return [other for other in rejected if other.relative.rpartition("/")[0] == directory][: self.lot_size]
+
     @property
     def is_idle(self) -> bool:
         """Nothing can be done here now: asked by a run that ends when all is done."""
@@ -187,7 +198,7 @@ class FolderState:
         hints, wanted = frozenset(self.hints), max(0, OFFERS_AHEAD - len(self.free_offers()))
         self.hints.clear()
         self.scan_asked = self.scan_asked and not scan
-        self._ask("look", now, lambda: self.calls.look(hints, wanted, scan=scan))
+        self._ask("look", now, lambda: self.calls.look(hints, wanted, scan=scan, rejected=self.lot_size))
 
     def ask_commit(self, judged: dict[str, Job], now: float) -> None:
         """Make the judgement about recovered jobs durable; the others may go on at once."""
@@ -201,6 +212,12 @@ class FolderState:
         self.offers.remove(offer)
         self.claiming_bytes = cost_bytes
         self._ask("claim", now, lambda: self.calls.claim(offer, cost_bytes, too_large))
+
+    def ask_reject(self, lot: list[Offer], now: float) -> None:
+        gone = set(map(id, lot))
+        self.offers = deque(offer for offer in self.offers if id(offer) not in gone)
+        self.claiming_bytes = 0
+        self._ask("reject", now, lambda: self.calls.reject(lot))
 
     def ask_detach(self, now: float, *, keep_owned: bool) -> None:
         """`keep_owned`: what comes after it goes on in the same place, and nobody else gets in between."""
@@ -239,6 +256,12 @@ class FolderState:
             self.scan_allowed = now + max(_SCAN_INTERVAL_SECONDS, _SCAN_PAUSE_FACTOR * seen.seconds)
             self.scan_due = now + self.rescan_seconds
 
+    def rejected(self, rejected: Rejected, now: float) -> None:
+        """What `ask_reject` asked for came back: the next lot has as many photos as fit into its time."""
+        self.claiming_bytes = None
+        self.backlog.extend(rejected.unfinished)
+        self.lot_size = next_lot_size(len(rejected.ended), now - self.call_since, self.lot_size)
+
     def leave(self) -> None:
         """What is claimed and does not run is left to its records: whoever works there next finds it."""
         self.leaving = True
@@ -275,3 +298,11 @@ class FolderState:
         if self.settings.rescan_seconds != "auto":
             return self.settings.rescan_seconds
         return _LOCAL_RESCAN_SECONDS if self.events and not self.network else _REMOTE_RESCAN_SECONDS
+
+
+def next_lot_size(count: int, seconds: float, before: int) -> int:
+    """How many photos are rejected together next, when so many took so long; at most twice as many as `before`."""
+    if count < before // 2:  # a lot that was not full, or met obstacles, says little
+        return before
+    fitting = int(count * _LOT_SECONDS / seconds) if seconds > 0 else LARGEST_LOT
+    return max(_SMALLEST_LOT, min(fitting, 2 * before, LARGEST_LOT))

@@ -11,7 +11,7 @@ import json
 import os
 import sqlite3
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, TypeVar
@@ -110,6 +110,16 @@ class Journal:
         """Remember a job as it is now; the same job again replaces what was known of it."""
         self._execute(_UPSERT, _values(job))
 
+    def record_all(self, jobs: Sequence[Job]) -> None:
+        """As `record`, for all of them or none, in one commit."""
+
+        def ask(connection: sqlite3.Connection) -> list[None]:
+            with _transaction(connection):
+                connection.executemany(_UPSERT, [_values(job) for job in jobs])
+            return []
+
+        self._answered(ask)
+
     def record_requeued(self, job_id: str, new_id: str) -> None:
         self._execute("UPDATE jobs SET requeued_as = ? WHERE id = ?", (new_id, job_id))
 
@@ -174,11 +184,15 @@ class Journal:
         return self._asked(f"SELECT {_ALL_COLUMNS} FROM jobs {clause}", values, _row)
 
     def _asked(self, statement: str, values: tuple[object, ...], row: Callable[[tuple[Any, ...]], T]) -> list[T]:
-        """All rows of one statement, durable. Raises `PlaceUnavailable` when the disk of the journal is at fault."""
+        """All rows of one statement, durable. Raises as `_answered` does."""
 
         def ask(connection: sqlite3.Connection) -> list[T]:
             return [row(found) for found in connection.execute(statement, values).fetchall()]
 
+        return self._answered(ask)
+
+    def _answered(self, ask: Callable[[sqlite3.Connection], T]) -> T:
+        """Raises `PlaceUnavailable` when the disk of the journal is at fault."""
         with self._lock:
             if not self._open:
                 raise ProgramEnding("the journal is closed")
@@ -240,6 +254,18 @@ def _opened(path: Path) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+@contextlib.contextmanager
+def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
 
 
 def _make_tables(connection: sqlite3.Connection) -> None:

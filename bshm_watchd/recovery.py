@@ -11,7 +11,7 @@ from dataclasses import replace
 from bshm_watchd import logs, retry
 from bshm_watchd.clock import Clock
 from bshm_watchd.delivery.names import names
-from bshm_watchd.disk import claim, filing, publish, record
+from bshm_watchd.disk import claim, filing, lot, publish, record
 from bshm_watchd.disk.folder import WORK, HotFolder
 from bshm_watchd.errors import PlaceUnavailable
 from bshm_watchd.jobs import Job, Plan, Problem, Stamp, State, end_of, is_id
@@ -70,6 +70,7 @@ def recover(folder: HotFolder, journal: Journal, clock: Clock, today: Plan, meas
 
     `today` and `measure` are for those whose record was lost.
     """
+    lot.unpack_all(folder, clock.wall())
     with folder.below(WORK) as work_fd:
         found = [
             entry.name

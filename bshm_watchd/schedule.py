@@ -125,7 +125,10 @@ class Schedule:
         elif (job := line.next_job(self._clock.wall())) is not None:
             self._start(line, job)
         elif (offer := line.next_offer()) is not None:
-            self._ask_claim(line, offer, cost_bytes, now)
+            if len(lot := line.lot_of(offer)) > 1:
+                line.ask_reject(lot, now)
+            else:
+                self._ask_claim(line, offer, cost_bytes, now)
 
     def _waits(self, line: _Line) -> bool:
         """Whether it has photos that could be worked on, now or as soon as its thread is free."""

@@ -7,6 +7,7 @@ import os
 import queue
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -25,7 +26,7 @@ from bshm_watchd.journal import Journal
 from tests.support import invariants
 from tests.support.clock import FakeClock
 from tests.support.studio import Studio, png
-from tests.support.trees import hot_folder, tmpfs
+from tests.support.trees import BROKEN, hot_folder, tmpfs
 
 
 @pytest.fixture
@@ -110,6 +111,17 @@ def test_a_daemon_that_lost_its_folder_claims_nothing_more(tmp_path: Path) -> No
         assert (tmp_path / "hot" / "drop" / "a.png").exists()
 
 
+@pytest.mark.contract("I3")
+def test_a_daemon_that_lost_its_folder_rejects_nothing_more(tmp_path: Path) -> None:
+    with _calls(tmp_path, lambda _: None) as calls:
+        record = tmp_path / "hot" / ".bshm" / "owner"
+        record.write_text(record.read_text().replace('"us 0"', '"another"'))
+        with pytest.raises(OwnershipLost):
+            calls.reject([replace(_offer(tmp_path), rejection=BROKEN)])
+        assert (tmp_path / "hot" / "drop" / "a.png").exists()
+        assert not list((tmp_path / "hot" / ".bshm" / "work").iterdir())
+
+
 @pytest.mark.contract("L4")
 def test_a_photo_is_not_claimed_while_the_reserve_is_touched(tmp_path: Path) -> None:
     with tmpfs(tmp_path / "hot", "size=4m"):
@@ -119,6 +131,8 @@ def test_a_photo_is_not_claimed_while_the_reserve_is_touched(tmp_path: Path) -> 
             with pytest.raises(PlaceUnavailable, match="kept in reserve") as caught:
                 calls.claim(offer, 1, None)
             assert caught.value.reason == "disk_full"
+            with pytest.raises(PlaceUnavailable, match="kept in reserve"):
+                calls.reject([replace(offer, rejection=BROKEN)])
             (tmp_path / "hot" / "filler").unlink()
         with pytest.raises(PlaceUnavailable, match="reserve"), _calls(tmp_path, lambda _: None, min_free_mib=8):
             pass

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bshm_watchd.folder_calls import Attached
-from bshm_watchd.folder_state import HUNG_SECONDS, OFFERS_AHEAD, FolderState
+from bshm_watchd.folder_state import HUNG_SECONDS, OFFERS_AHEAD, FolderState, next_lot_size
 from bshm_watchd.intake.intake import Offer
 from bshm_watchd.jobs import State
 from bshm_watchd.status import FolderMode
@@ -50,6 +50,24 @@ def test_a_folder_is_scanned_on_a_clock(events: bool, network: bool, configured:
     folder.saw(a_look(scanned=True, events=events), 100.0)
     assert folder.due(100.0 + seconds - 0.01) != "scan"
     assert folder.due(100.0 + seconds) == "scan"
+
+
+@pytest.mark.parametrize(
+    ("count", "seconds", "before", "after"),
+    [
+        (8, 0.01, 8, 16),  # it grows step by step
+        (150, 0.1, 150, 200),
+        (200, 0.0, 200, 200),
+        (200, 4.0, 200, 50),  # as many as take a second
+        (8, 60.0, 8, 8),
+        (3, 0.01, 8, 8),  # it was not full
+        (0, 5.0, 100, 100),
+    ],
+)
+def test_as_many_photos_are_rejected_together_as_take_a_second(
+    count: int, seconds: float, before: int, after: int
+) -> None:  # fmt: skip
+    assert next_lot_size(count, seconds, before) == after
 
 
 @pytest.mark.parametrize(("took", "pause"), [(0.0, 1.0), (0.05, 1.0), (0.5, 5.0), (3.0, 30.0)])

@@ -58,6 +58,19 @@ def test_a_job_comes_back_as_it_was(journal: Journal) -> None:
     assert (row.claimed_wall, row.finished_wall, row.requeued_as) == (WALL, WALL + 1, None)
 
 
+def test_several_jobs_are_remembered_all_or_none(journal: Journal) -> None:
+    with pytest.raises(sqlite3.IntegrityError):
+        journal.record_all([_job(1), _job(2, folder=None)])
+    assert journal.jobs() == []
+    journal.record_all([_job(1), _job(2)])
+    journal.record_all([_job(2, state=State.REJECTED), _job(3)])
+    assert [(row.id[-1], row.state) for row in journal.jobs()] == [
+        ("3", "claiming"),
+        ("2", "rejected"),
+        ("1", "claiming"),
+    ]
+
+
 def test_a_message_that_names_a_file_which_is_no_text_is_remembered_readably(journal: Journal) -> None:
     journal.record(_job(problem=Problem("broken", "\udcff.jpg is broken", "rename \udcff.jpg")))
     row = journal.jobs()[0]

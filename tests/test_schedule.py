@@ -57,11 +57,44 @@ def test_a_photo_that_can_never_fit_is_claimed_to_be_rejected_and_costs_nothing(
 def test_a_photo_that_was_rejected_at_its_first_sight_costs_nothing() -> None:
     served = Served(100, a=1)
     served.offer("a", 100, "large")
-    served.folders["a"].offers.extend(an_offer(name, 90, BROKEN) for name in ("b0", "b1"))
+    served.folders["a"].offers.append(an_offer("b0", 90, BROKEN))
     assert served.go() == ["large"]
     served.finish("large")
-    assert served.go() == ["b0", "b1"]
+    assert served.go() == ["b0"]
     assert served.schedule.in_flight_bytes == 0
+
+
+def test_photos_of_one_directory_that_are_at_fault_are_rejected_together() -> None:
+    served = Served(100, a=1)
+    served.folders["a"].offers.extend(an_offer(name, 1, BROKEN) for name in ("b0", "sub/b1", "b2"))
+    served.offer("a", 10, "good")
+    served.folders["a"].offers.extend(an_offer(name, 1, BROKEN) for name in ("b3", "sub/b4"))
+    assert served.go() == ["good"]
+    assert served.lots == [["b0", "b2", "b3"], ["sub/b1", "sub/b4"]]
+    assert served.schedule.in_flight_bytes == 10 * MIB
+
+
+def test_a_good_photo_waits_for_one_lot_at_most_of_those_that_came_after_it() -> None:
+    served = Served(100, a=1)
+    served.folders["a"].offers.append(an_offer("b0", 1, BROKEN))
+    served.offer("a", 10, "good")
+    served.folders["a"].offers.extend(an_offer(f"b{number}", 1, BROKEN) for number in range(1, 50))
+    served.schedule.start_jobs(10, 0.0)
+    folder = served.folders["a"]
+    assert len(folder.offers) == 51 - folder.lot_size
+    assert folder.offers[0].relative == "good"
+
+
+@pytest.mark.contract("L6")
+def test_a_full_folder_of_broken_photos_takes_nothing_from_another_folder() -> None:
+    served = Served(100, broken=1, b=1)
+    served.folders["broken"].offers.extend(an_offer(f"b{number}", 1, BROKEN) for number in range(200))
+    served.offer("b", 10, *_names("b", 5))
+    served.schedule.start_jobs(10, 0.0)  # the lot is under way, and stays so
+    assert served.folders["broken"].call == "reject"
+    folder = served.folders["b"]
+    assert folder.call == "claim"
+    assert folder.in_flight_bytes == 10 * MIB
 
 
 def test_within_a_folder_the_first_offered_is_the_first_served() -> None:

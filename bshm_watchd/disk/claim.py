@@ -39,7 +39,11 @@ class TakingForbidden(PlaceUnavailable):
 
 def original_name(job: Job) -> str:
     """The original's name in its work directory: its own, unless that is the record's."""
-    return f"{job.name}.original" if job.name == record.NAME else job.name
+    return name_in_work(job.name)
+
+
+def name_in_work(name: str) -> str:
+    return f"{name}.original" if name == record.NAME else name
 
 
 def claim(folder: HotFolder, job: Job, source: Place | None = None) -> Job:
@@ -69,24 +73,36 @@ def _take(folder: HotFolder, job: Job, work_fd: int, source: Place) -> Job:
     disk = folder.disk
     try:
         with folder.below(source.directory) as from_fd:
-            # With its change time: whoever sets the modification time back after writing can't set that one.
-            if not Stamp.of(disk.lstat(from_fd, source.name)).same(job.stamp, stable_inodes=folder.stable_inodes):
+            if not take_out(folder, job, from_fd, source.name, work_fd, original_name(job)):
                 return job.moved(State.RELEASED)
-            disk.replace(from_fd, source.name, work_fd, original_name(job))
             disk.fsync(work_fd)
             disk.fsync(from_fd)
     except OSError as error:
-        if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
-            return job.moved(State.GONE)
-        if error.errno in _STILL_WRITTEN:
-            return job.moved(State.RELEASED)
-        if error.errno in (errno.EACCES, errno.EPERM):
-            raise _missing_right(folder, source) from error
-        if error.errno == errno.EXDEV and _is_below_drop(source):
-            message = f"{folder.settings.path}/{source.directory} lies on another file system than {WORK}/"
-            raise TakingForbidden(message, Obstacle.MOUNT) from error
-        raise
+        return not_taken(folder, job, source, error)
     return confirm(folder, job, work_fd)
+
+
+def take_out(folder: HotFolder, job: Job, from_fd: int, name: str, work_fd: int, new_name: str) -> bool:
+    """The rename that is the claim, not durable yet; False where the photo is not what settled. Raises `OSError`."""
+    # With its change time: whoever sets the modification time back after writing can't set that one.
+    if not Stamp.of(folder.disk.lstat(from_fd, name)).same(job.stamp, stable_inodes=folder.stable_inodes):
+        return False
+    folder.disk.replace(from_fd, name, work_fd, new_name)
+    return True
+
+
+def not_taken(folder: HotFolder, job: Job, source: Place, error: OSError) -> Job:
+    """What an error of that rename means: GONE or RELEASED. Raises `TakingForbidden`, or what holds the folder."""
+    if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
+        return job.moved(State.GONE)
+    if error.errno in _STILL_WRITTEN:
+        return job.moved(State.RELEASED)
+    if error.errno in (errno.EACCES, errno.EPERM):
+        raise _missing_right(folder, source) from error
+    if error.errno == errno.EXDEV and _is_below_drop(source):
+        message = f"{folder.settings.path}/{source.directory} lies on another file system than {WORK}/"
+        raise TakingForbidden(message, Obstacle.MOUNT) from error
+    raise error
 
 
 def _missing_right(folder: HotFolder, source: Place) -> PlaceUnavailable:
@@ -115,31 +131,37 @@ def _is_sticky(folder: HotFolder, source: Place) -> bool:
 
 
 def confirm(folder: HotFolder, job: Job, work_fd: int) -> Job:
-    """After the rename: is what we hold what settled? Else it goes back to its name."""
-    status = folder.disk.lstat(work_fd, original_name(job))
+    """After the rename: is what we hold what settled? Else it goes back to its name. The record says so then."""
+    job = looked_at(folder, job, work_fd, original_name(job))
+    if job.state is State.CLAIMED:
+        record.write(folder.disk, work_fd, job)
+    return job
+
+
+def looked_at(folder: HotFolder, job: Job, work_fd: int, name: str) -> Job:
+    """The job CLAIMED if what we hold by that name is what settled; else it is given back, and RELEASED."""
+    status = folder.disk.lstat(work_fd, name)
     stamp = Stamp.of(status)
     if not stamp.same_content(job.stamp, stable_inodes=folder.stable_inodes) or status.st_nlink > 1:
-        return put_back(folder, job, work_fd)
-    job = job.moved(State.CLAIMED, stamp=stamp)
-    record.write(folder.disk, work_fd, job)
-    return job
+        return put_back(folder, job, work_fd, name)
+    return job.moved(State.CLAIMED, stamp=stamp)
 
 
 def release(folder: HotFolder, job: Job) -> Job:
     """Give a claimed photo that changed back to its name in drop/ (or the next free one); its job ends."""
     with folder.work(job.id) as work_fd:
-        job = put_back(folder, job, work_fd)
+        job = put_back(folder, job, work_fd, original_name(job))
     drop_work(folder, job)
     return job
 
 
-def put_back(folder: HotFolder, job: Job, work_fd: int) -> Job:
+def put_back(folder: HotFolder, job: Job, work_fd: int, held_as: str) -> Job:
     disk = folder.disk
     with folder.directory(Place("", drop_directory(job), "")) as drop_fd:
         for number in itertools.count(1):
             try:
                 name = numbered(job.name, number, folder.name_bytes)
-                move_original(disk, work_fd, original_name(job), drop_fd, name)
+                move_original(disk, work_fd, held_as, drop_fd, name)
                 break
             except FileExistsError:
                 continue
@@ -153,17 +175,22 @@ def drop_work(folder: HotFolder, job: Job) -> None:
 
     Never removes a file that is not ours: then the directory stays.
     """
-    disk = folder.disk
     drop_record(folder, job)
+    drop_emptied(folder, job.id, job.id)
+
+
+def drop_emptied(folder: HotFolder, name: str, job_id: str) -> None:
+    """Remove a directory of `.bshm/work/`, durably; one that is not empty stays, and that is told."""
+    disk = folder.disk
     with folder.below(WORK) as all_work_fd:
         try:
-            disk.rmdir(all_work_fd, job.id)
+            disk.rmdir(all_work_fd, name)
         except FileNotFoundError:
             pass
         except OSError as error:
             if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
                 raise
-            logs.warning("a file that is not ours lies in the work directory: left", JOB_ID=job.id)
+            logs.warning("a file that is not ours lies in the work directory: left", JOB_ID=job_id)
         disk.fsync(all_work_fd)
 
 

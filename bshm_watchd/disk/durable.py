@@ -38,13 +38,18 @@ def create_record(disk: Disk, dir_fd: int, name: str, content: bytes, temporary:
 
     It is private (0600) unless a `rule` says who else may read it.
     """
+    create_whole(disk, dir_fd, name, content, temporary, rule)
+    disk.fsync(dir_fd)
+
+
+def create_whole(disk: Disk, dir_fd: int, name: str, content: bytes, temporary: str, rule: Rule | None = None) -> None:
+    """As `create_record`, but its name is not durable until its directory is synced: once for many."""
     _write_anew(disk, dir_fd, temporary, content, rule)
     try:
         give_name(disk, dir_fd, temporary, name)
     except FileExistsError:
         disk.unlink(dir_fd, temporary)
         raise
-    disk.fsync(dir_fd)
 
 
 def _write_anew(disk: Disk, dir_fd: int, name: str, content: bytes, rule: Rule | None = None) -> int:

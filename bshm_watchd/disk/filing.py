@@ -44,7 +44,7 @@ def write_sidecar(folder: HotFolder, job: Job, place: Place, content: bytes) -> 
     name = place.name + SIDECAR_SUFFIX
     with folder.directory(place) as dir_fd:
         try:
-            create_record(folder.disk, dir_fd, name, content, _temporary(job), folder.file_rule(place, dir_fd))
+            create_record(folder.disk, dir_fd, name, content, sidecar_temporary(job), folder.file_rule(place, dir_fd))
         except FileExistsError:
             if _written_by(folder, dir_fd, name) != job.id:
                 raise
@@ -69,7 +69,7 @@ def _written_by(folder: HotFolder, dir_fd: int, name: str) -> str | None:
         raise
 
 
-def _temporary(job: Job) -> str:
+def sidecar_temporary(job: Job) -> str:
     return f".bshm-{job.id}-sidecar.part"
 
 

@@ -11,6 +11,7 @@ import errno
 import json
 import os
 import stat
+from collections.abc import Iterator
 from typing import Any
 
 from bshm_watchd.config import PermissionSettings
@@ -20,7 +21,7 @@ from bshm_watchd.jobs import Filed, Job, Place, Plan, Problem, Result, Stamp, St
 from bshm_watchd.output_settings import OutputSettings
 
 NAME = "job.json"
-_VERSION = 1
+VERSION = 1
 _NO_FILE = (errno.EISDIR, errno.ELOOP, errno.ESPIPE, errno.ENXIO)
 
 
@@ -52,35 +53,48 @@ def make_way(disk: Disk, work_fd: int) -> None:
 
 
 def encode(job: Job) -> bytes:
-    content: dict[str, Any] = {"version": _VERSION, **_plain(job)}
-    content["plan"]["outputs"] = [output.model_dump(mode="json") for output in job.plan.outputs]
-    content["plan"]["permissions"] = job.plan.permissions.model_dump(mode="json")
-    return json.dumps(content, indent=1).encode("ascii")
+    return json.dumps({"version": VERSION, **fields_of(job)}, indent=1).encode("ascii")
 
 
 def decode(content: bytes) -> Job:
-    try:
+    with torn():
         raw = json.loads(content)
-        if raw.pop("version") != _VERSION:
+        if raw.pop("version") != VERSION:
             raise TornRecord("unknown version")
-        return Job(
-            **{
-                **raw,
-                "state": State(raw["state"]),
-                "stamp": Stamp(**raw["stamp"]),
-                "plan": _plan(raw["plan"]),
-                "results": tuple(_result(item) for item in raw["results"]),
-                "filed_as": _place(raw["filed_as"]),
-                "problem": Problem(**raw["problem"]) if raw["problem"] else None,
-                "requeue_of": _filed(raw["requeue_of"]),
-            }
-        )
+        return job_of(raw)
+
+
+@contextlib.contextmanager
+def torn() -> Iterator[None]:
+    """Whatever can't be read as a job in there is a `TornRecord`."""
+    try:
+        yield
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise TornRecord(str(error)) from error
 
 
-def _plain(job: Job) -> dict[str, Any]:
-    return {field.name: _plain_value(getattr(job, field.name)) for field in dataclasses.fields(job)}
+def fields_of(job: Job) -> dict[str, Any]:
+    """What a record says of a job, as JSON has it."""
+    content = {field.name: _plain_value(getattr(job, field.name)) for field in dataclasses.fields(job)}
+    content["plan"]["outputs"] = [output.model_dump(mode="json") for output in job.plan.outputs]
+    content["plan"]["permissions"] = job.plan.permissions.model_dump(mode="json")
+    return content
+
+
+def job_of(raw: dict[str, Any]) -> Job:
+    """The job whose fields these are. Raises `ValueError`, `TypeError`, `KeyError` or `AttributeError`."""
+    return Job(
+        **{
+            **raw,
+            "state": State(raw["state"]),
+            "stamp": Stamp(**raw["stamp"]),
+            "plan": _plan(raw["plan"]),
+            "results": tuple(_result(item) for item in raw["results"]),
+            "filed_as": _place(raw["filed_as"]),
+            "problem": Problem(**raw["problem"]) if raw["problem"] else None,
+            "requeue_of": _filed(raw["requeue_of"]),
+        }
+    )
 
 
 def _plain_value(value: Any) -> Any:

@@ -224,11 +224,12 @@ class Intake:
 
     # -- offering ------------------------------------------------------------------------------------------
 
-    def take(self, root_fd: int, count: int, now: float) -> tuple[Offer, ...]:
+    def take(self, root_fd: int, count: int, now: float, rejected: int = 0) -> tuple[Offer, ...]:
         """Up to `count` settled files, first seen first, then in natural order; each is inspected only now.
 
-        May return fewer although more are settled (`Looked.ready` tells): call again. An offer stays made until
-        `taken` or `put_back`. Raises `OSError` when the place fails before the first offer.
+        The first `rejected` of those that are rejected do not count. May return fewer although more are settled
+        (`Looked.ready` tells): call again. An offer stays made until `taken` or `put_back`. Raises `OSError` when the
+        place fails before the first offer.
         """
         timer = Timer(self._clock, now)
         offers: list[Offer] = []
@@ -238,7 +239,9 @@ class Intake:
                 if path is None:
                     break
                 try:
-                    offers += self._offers(below, path, timer.now())
+                    offers += (found := self._offers(below, path, timer.now()))
+                    if rejected and any(offer.rejection for offer in found):
+                        count, rejected = count + 1, rejected - 1
                 except OSError:
                     self._tracker.restart(path, now)
                     if offers:  # these are good; the place will fail again with the next

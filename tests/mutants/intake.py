@@ -31,8 +31,8 @@ MUTANTS = (
         "I2",
         "believes a modification time that was set back",
         "bshm_watchd/disk/claim.py",
-        "if not Stamp.of(disk.lstat(from_fd, source.name)).same(",
-        "if not Stamp.of(disk.lstat(from_fd, source.name)).same_content(",
+        "if not Stamp.of(folder.disk.lstat(from_fd, name)).same(",
+        "if not Stamp.of(folder.disk.lstat(from_fd, name)).same_content(",
         "tests/test_claim.py::test_a_photo_changed_since_it_settled_stays_also_when_its_time_was_set_back",
     ),
     Mutant(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,9 @@ TWO_OUTPUTS = """
 """
 
 
+Make = Callable[[Path, str], Studio]
+
+
 def busy_studio(base: Path, extra: str = "") -> Studio:
     """Two photos whose results may have the same name, one of them with nobody in it, and a file that is no photo."""
     studio = Studio(base, extra)
@@ -29,23 +33,26 @@ def busy_studio(base: Path, extra: str = "") -> Studio:
     return studio
 
 
-def changes_of_a_run(base: Path, extra: str = "", *, kept: type[PowerCutDisk] | None = None, **life: Any) -> int:
+def changes_of_a_run(
+    base: Path, extra: str = "", *, kept: type[PowerCutDisk] | None = None, make: Make = busy_studio, **life: Any
+) -> int:  # fmt: skip
     disk = DyingDisk(-1, kept and kept(base / "attic"))
-    assert busy_studio(base, extra).run(disk, **life) == EXIT_SOME_REJECTED
+    assert make(base, extra).run(disk, **life) == EXIT_SOME_REJECTED
     return disk.changes
 
 
 def die_everywhere(
     base: Path, extra: str = "", *, kept: type[PowerCutDisk] | None = None, restarted: dict[str, Any] | None = None,
-    **life: Any,
+    make: Make = busy_studio, **life: Any,
 ) -> int:  # fmt: skip
     """Dies once at each change of a run of `life`, starts again as `restarted`; returns the number of changes.
 
-    With a `kept` disk the power fails at that moment. Raises `AssertionError` where an invariant does not hold.
+    `make` makes the studio; some of its photos are rejected. With a `kept` disk the power fails at that moment. Raises
+    `AssertionError` where an invariant does not hold.
     """
-    total = changes_of_a_run(base / "count", extra, kept=kept, **life)
+    total = changes_of_a_run(base / "count", extra, kept=kept, make=make, **life)
     for at in range(total):
-        studio = busy_studio(base / str(at), extra)
+        studio = make(base / str(at), extra)
         _die(studio, at, kept and kept(studio.base / "attic"), life)
         invariants.each_original_is_in_one_place(studio.portraits)
         assert studio.run(**restarted or {}) in (EXIT_FINE, EXIT_SOME_REJECTED)

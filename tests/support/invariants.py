@@ -140,7 +140,7 @@ def _files(tree: HotTree, place: str) -> list[Path]:
 
 def _originals(tree: HotTree, place: str) -> list[Path]:
     """Without what is ours: records, temporaries, and the empty files that reserve a name where a rename can't."""
-    ours = ("job.json", SIDECAR_SUFFIX, ".part", ".tmp")
+    ours = ("job.json", ".lot.json", SIDECAR_SUFFIX, ".part", ".tmp")
     files = [path for path in _files(tree, place) if not path.name.endswith(ours)]
     return [path for path in files if path.stat().st_size or path.stat().st_mode & 0o777]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
@@ -16,6 +16,7 @@ from bshm_watchd.folder_calls import FolderCalls, Seen
 from bshm_watchd.folder_state import FolderState
 from bshm_watchd.intake.intake import Looked, Offer
 from bshm_watchd.jobs import Job, Problem, Stamp, State
+from bshm_watchd.rejecting import Rejected
 from bshm_watchd.schedule import Schedule
 from bshm_watchd.status import FolderMode
 from tests.support.clock import FakeClock
@@ -49,6 +50,10 @@ class ClaimingCalls:
         job = a_job(self._settings, name, directory, cost_bytes=cost_bytes, problem=offer.rejection or too_large)
         return job.moved(State.CLAIMED)
 
+    def reject(self, offers: Sequence[Offer]) -> Rejected:
+        jobs = [a_job(self._settings, offer.relative, problem=offer.rejection) for offer in offers]
+        return Rejected(ended=tuple(replace(job, state=State.REJECTED) for job in jobs))
+
 
 def a_folder(name: str = "portraits", **options: Any) -> FolderState:
     settings = settings_of(Path("/srv") / name, **options).model_copy(update={"name": name})
@@ -80,6 +85,7 @@ class Served:
         )
         self.running: list[Job] = []
         self.begun: list[str] = []  # every photo that was ever started, in order
+        self.lots: list[list[str]] = []  # photos that were rejected together, in order
         self._serial = itertools.count()
 
     def start(self, job: Job, _: HotFolder) -> None:
@@ -117,9 +123,14 @@ class Served:
 
     def _answer_claims(self, folder: FolderState) -> bool:
         asked = self._asked(folder)
-        if not asked or asked[0][0] != "claim":
+        if not asked or asked[0][0] not in ("claim", "reject"):
             return False
-        _, work = asked.popleft()
+        call, work = asked.popleft()
         folder.call = None
-        self.schedule.claimed(folder, work())
+        if call == "claim":
+            self.schedule.claimed(folder, work())
+            return True
+        rejected = work()
+        folder.rejected(rejected, self.clock.monotonic())
+        self.lots.append([job.name for job in rejected.ended])
         return True

@@ -321,4 +321,4 @@ def broken(_: Photo) -> None:
 
 
 def _is_record(path: Path) -> bool:
-    return path.name in ("folder.json", "owner", "job.json")
+    return path.name in ("folder.json", "owner", "job.json") or path.name.endswith(".lot.json")
