@@ -92,6 +92,7 @@ def open_daemon(
             model, bundle, batch.max_size, batch.max_wait_ms / 1000, clock, infer_seconds=limits.infer_seconds
         )
         journal = stack.enter_context(Journal(settings.state_dir / JOURNAL_NAME, clock))
+        threading.Thread(target=journal.look_through, name="journal", daemon=True).start()
         os.umask(0o077)  # what is meant for others gets its mode explicitly; our own files are nobody else's
         ignore_lease_signals()
         decoder = ChildDecoder(cores, limits.max_pixels, limits.decode_seconds, max_file_bytes=limits.max_file_bytes)
