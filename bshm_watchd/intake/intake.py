@@ -146,15 +146,15 @@ class Intake:
     def _reconcile(self, drop_fd: int, timer: Timer) -> None:
         """Scan; names that are new are tracked, those that are missing are looked at before they are forgotten."""
         begun = timer.now()
-        self._scan = scan(self._disk, drop_fd, self._tracker, others_too=self._others_too)
+        self._scan = scan(self._disk, drop_fd, self._tracker.paths, others_too=self._others_too)
         now = timer.now()
         self._scan_wanted = False
         self._scan_allowed = max(begun + _SCANS_APART_SECONDS, now + _REST_AFTER_SCAN * (now - begun))
-        for path in self._tracker:
-            if path not in self._scan.photos:
+        with self._disk.computing():
+            for path in sorted(self._tracker.missing(self._scan.photos)):
                 self._tracker.look_soon(path)
-        self._tracker.add(self._scan.photos, now)
-        self._scan.photos.clear()
+            self._tracker.add(self._scan.photos, now)
+            self._scan.photos.clear()
 
     def _observe_due(self, below: Below, timer: Timer) -> None:
         while not timer.is_over() and (due := self._tracker.due(timer.now(), _CHUNK)):

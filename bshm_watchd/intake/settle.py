@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import heapq
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Set
 from dataclasses import dataclass
 from enum import Enum
 from math import inf
@@ -101,6 +101,14 @@ class SettleTracker:
         """When the longest waiting path was first seen."""
         return next((t.first_seen for t in self._tracks.values() if t.phase is not Phase.OFFERED), None)
 
+    @property
+    def paths(self) -> Set[str]:
+        return self._tracks.keys()
+
+    def missing(self, found: Set[str]) -> Set[str]:
+        """Those that are not among the paths found."""
+        return self._tracks.keys() - found
+
     def stamp(self, path: str) -> Stamp | None:
         return self._tracks[path].stamp
 
@@ -111,7 +119,7 @@ class SettleTracker:
 
     def add(self, paths: Iterable[str], now: float) -> None:
         """Names seen together: the unknown ones line up in natural order behind those that came before."""
-        for path in sorted((path for path in paths if path not in self._tracks), key=natural_key):
+        for path in sorted(set(paths).difference(self._tracks), key=natural_key):
             self._orders += 1
             self._tracks[path] = Track(self._orders, now)
             self._count[Phase.WATCHED] += 1
