@@ -151,10 +151,13 @@ class Intake:
         self._scan_wanted = False
         self._scan_allowed = max(begun + _SCANS_APART_SECONDS, now + _REST_AFTER_SCAN * (now - begun))
         with self._disk.computing():
-            for path in sorted(self._tracker.missing(self._scan.photos)):
-                self._tracker.look_soon(path)
-            self._tracker.add(self._scan.photos, now)
-            self._scan.photos.clear()
+            found = self._scan.photos
+            new = found.difference(self._tracker.paths)
+            if len(found) - len(new) < len(self._tracker):
+                for path in sorted(self._tracker.paths - found):
+                    self._tracker.look_soon(path)
+            self._tracker.add(new, now)
+            found.clear()
 
     def _observe_due(self, below: Below, timer: Timer) -> None:
         while not timer.is_over() and (due := self._tracker.due(timer.now(), _CHUNK)):

@@ -105,10 +105,6 @@ class SettleTracker:
     def paths(self) -> Set[str]:
         return self._tracks.keys()
 
-    def missing(self, found: Set[str]) -> Set[str]:
-        """Those that are not among the paths found."""
-        return self._tracks.keys() - found
-
     def stamp(self, path: str) -> Stamp | None:
         return self._tracks[path].stamp
 
