@@ -116,6 +116,14 @@ MUTANTS = (
     ),
     Mutant(
         "D7",
+        "looks through the journal and keeps it, damaged as it is",
+        "bshm_watchd/journal.py",
+        "if why is not None and self._open and self._connection is looked_at:",
+        "if False:",
+        "tests/test_journal_long.py::test_damage_that_no_question_meets_is_found_by_looking_through",
+    ),
+    Mutant(
+        "D7",
         "does not ask the journal what a job without its record had published",
         "bshm_watchd/recovery.py",
         "    row = journal.find(job_id)\n    originals",
