@@ -12,6 +12,7 @@ from tests.scale.figures import Figure
 from tests.scale.watched import Watched, fill, started
 from tests.support.studio import png
 
+_STATUS_MS = 200
 _HOT_FOLDERS = 50
 _REST_SECONDS = 30.0
 _LOOK_SECONDS = 0.5
@@ -44,7 +45,7 @@ def folders(base: Path, files: int) -> Iterator[Figure]:
         yield Figure("CPU at rest", 100 * watched.cpu_share(_REST_SECONDS), "% of a core", 2.5)
         yield Figure("written at rest", watched.written_bytes() - written, "bytes", 0)
         median, _ = watched.answer_seconds()
-        yield Figure("status, median", 1000 * median, "ms", 50)
+        yield Figure("status, median", 1000 * median, "ms", _STATUS_MS)
 
 
 def _finished_at(watched: Watched, each: int) -> dict[str, float]:

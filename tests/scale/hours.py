@@ -11,6 +11,7 @@ from tests.scale.figures import Figure
 from tests.scale.watched import fill, started
 from tests.support.studio import png
 
+_STATUS_MS = 200
 _A_TIME = 1000  # a photo each second, for about a quarter of an hour
 _GROWTH = 1.1
 
@@ -30,7 +31,7 @@ def hours(base: Path, files: int, plot: Path | None = None) -> Iterator[Figure]:
         yield Figure("photos", samples[-1].finished, "")
         yield from course.figures(_GROWTH, more_mib=15)
         median, longest = watched.answer_seconds()
-        yield Figure("status, median", 1000 * median, "ms", 50)
+        yield Figure("status, median", 1000 * median, "ms", _STATUS_MS)
         yield Figure("status, longest", 1000 * longest, "ms")
     if plot is not None:
         draw(course, plot)

@@ -12,6 +12,7 @@ from tests.scale.figures import Figure
 from tests.scale.watched import Watched, fill, slow_bundle, started
 from tests.support.studio import png
 
+_STATUS_MS = 200
 _SECONDS_A_BATCH = 60.0  # what is claimed stays in flight while the rest is looked at
 _RESCANS = 5
 _REST_SECONDS = 10.0
@@ -53,7 +54,7 @@ def _at_rest(watched: Watched, crowd: float) -> Iterator[Figure]:
     yield Figure("CPU at rest", 100 * watched.cpu_share(_REST_SECONDS), "% of a core", 100 * _IDLE_SHARE + crowd)
     yield Figure("written at rest", watched.written_bytes() - written, "bytes", 0)
     median, longest = watched.answer_seconds()
-    yield Figure("status, median", 1000 * median, "ms", 50)
+    yield Figure("status, median", 1000 * median, "ms", _STATUS_MS)
     yield Figure("status, longest", 1000 * longest, "ms")
 
 
