@@ -85,8 +85,8 @@ MUTANTS = (
         "D5",
         "remembers the last clean stop alone",
         "bshm_watchd/journal.py",
-        "(SELECT ran_in FROM jobs WHERE {_UNFINISHED})",
-        "('')",
+        "WHERE value NOT IN ({unfinished})",
+        "WHERE value NOT IN ('')",
         "tests/faults/test_suspects.py::test_a_clean_stop_is_remembered_until_its_photo_is_seen_again",
     ),
     Mutant(
