@@ -341,7 +341,7 @@ class Daemon:
     def _work_dues(self, now: float) -> list[float]:
         wall = self.clock.wall()
         dues = [folder.next_due() - now for folder in self.known.all]
-        dues += [job.retry_wall - wall for f in self._watching for job in f.backlog if job.retry_wall > wall]
+        dues += [retry_wall - wall for f in self._watching for retry_wall in f.backlog.retries_after(wall)]
         if self.ready and not self._is_working:
             dues.append(self._ending.due() - now)
         return dues

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from bshm_watchd import retry
+from bshm_watchd.backlog import Backlog
 from bshm_watchd.config import HotFolderSettings
 from bshm_watchd.folder_calls import Attached, FolderCalls, Seen
 from bshm_watchd.intake.intake import Offer
@@ -63,7 +64,7 @@ class FolderState:
     events: bool = False
     offers: deque[Offer] = field(default_factory=deque)
     found: list[Job] = field(default_factory=list)  # recovered, not judged yet
-    backlog: list[Job] = field(default_factory=list)  # claimed, waiting to be run (again)
+    backlog: Backlog = field(default_factory=Backlog)  # claimed, waiting to be run (again)
     running: dict[str, Job] = field(default_factory=dict)  # by id; as they were when they were started
     claiming_bytes: int | None = None  # the cost of the photo that is being claimed
     lot_size: int = _SMALLEST_LOT  # photos that may be rejected together, as far as known from the last ones
@@ -121,13 +122,7 @@ class FolderState:
 
     def next_job(self, wall: float) -> Job | None:
         """The oldest job that may be (re)started now: suspects first, and never before an earlier one of its name."""
-        if not self.works:
-            return None
-        first: dict[str, Job] = {}
-        for job in sorted([*self.backlog, *self.running.values()], key=lambda job: job.id):
-            first.setdefault(job.relative, job)
-        ready = [job for job in first.values() if job.id not in self.running and retry.is_due(job.retry_wall, wall)]
-        return min(ready, key=lambda job: (not job.suspect, job.id), default=None)
+        return self.backlog.next(self.running, wall) if self.works else None
 
     def next_offer(self) -> Offer | None:
         """The best offer that may be claimed now."""
@@ -137,8 +132,10 @@ class FolderState:
 
     def free_offers(self) -> list[Offer]:
         """Those whose name no job under way has: the same name again waits for the earlier one, and keeps nobody up."""
-        names = {job.relative for job in [*self.backlog, *self.running.values(), *self.found]}
-        return [offer for offer in self.offers if offer.relative not in names]
+        names = {job.relative for job in [*self.running.values(), *self.found]}
+        return [
+            offer for offer in self.offers if offer.relative not in names and not self.backlog.has_name(offer.relative)
+        ]
 
     def lot_of(self, offer: Offer) -> list[Offer]:
         """Those that can be rejected together with this one, itself included; none where it is no rejection."""
@@ -265,7 +262,8 @@ class FolderState:
     def leave(self) -> None:
         """What is claimed and does not run is left to its records: whoever works there next finds it."""
         self.leaving = True
-        for waiting in (self.offers, self.hints, self.found, self.backlog):
+        self.backlog.clear()
+        for waiting in (self.offers, self.hints, self.found):
             waiting.clear()
 
     def has_left(self) -> None:

@@ -6,22 +6,28 @@ One connection behind one lock, used by the workers, the folders' threads and th
 from __future__ import annotations
 
 import contextlib
+import heapq
 import itertools
-import json
 import os
 import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
 from bshm_watchd import logs
 from bshm_watchd.clock import Clock
 from bshm_watchd.errors import ConfigError, PlaceUnavailable, ProgramEnding, state_error
-from bshm_watchd.jobs import FINAL, Job, Place
+from bshm_watchd.jobs import FINAL, Job, State
+from bshm_watchd.journal_rows import ALL_COLUMNS, COLUMNS, Row, Unreadable, row_of, values_of
 
-_SCHEMA = """
+__all__ = ["JOURNAL_NAME", "Journal", "Row"]
+
+_ENDS = ", ".join(f"'{state}'" for state in sorted(FINAL))
+_ONE_MORE = "ON CONFLICT DO UPDATE SET jobs = jobs + 1"
+_ONE_LESS = "UPDATE totals SET jobs = jobs - 1 WHERE folder = old.folder AND state = old.state"
+# Ended jobs are counted as they end: counting a year's anew would hold up each start.
+_SCHEMA = f"""
 CREATE TABLE IF NOT EXISTS jobs (
     id TEXT PRIMARY KEY, folder TEXT NOT NULL, name BLOB NOT NULL, relative_dir BLOB NOT NULL, state TEXT NOT NULL,
     attempts INTEGER NOT NULL, suspect INTEGER NOT NULL, ran_in TEXT NOT NULL, sha256 TEXT NOT NULL,
@@ -30,58 +36,52 @@ CREATE TABLE IF NOT EXISTS jobs (
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS jobs_by_state ON jobs (folder, state, id);
 CREATE TABLE IF NOT EXISTS marks (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS totals (
+    folder TEXT NOT NULL, state TEXT NOT NULL, jobs INTEGER NOT NULL, PRIMARY KEY (folder, state)
+) WITHOUT ROWID;
+CREATE TRIGGER IF NOT EXISTS job_added AFTER INSERT ON jobs WHEN new.state IN ({_ENDS}) BEGIN
+    INSERT INTO totals VALUES (new.folder, new.state, 1) {_ONE_MORE};
+END;
+CREATE TRIGGER IF NOT EXISTS job_changed AFTER UPDATE ON jobs
+WHEN (old.folder, old.state) IS NOT (new.folder, new.state) BEGIN
+    {_ONE_LESS};
+    INSERT INTO totals SELECT new.folder, new.state, 1 WHERE new.state IN ({_ENDS}) {_ONE_MORE};
+END;
+CREATE TRIGGER IF NOT EXISTS job_forgotten AFTER DELETE ON jobs BEGIN {_ONE_LESS}; END;
 """
-_UNFINISHED = "state NOT IN ({})".format(", ".join(f"'{state}'" for state in sorted(FINAL)))
+_COUNT_ALL = f"INSERT INTO totals SELECT folder, state, count(*) FROM jobs WHERE state IN ({_ENDS}) GROUP BY 1, 2"
+# Each from the beginning of its own range in the index, so that however many jobs there are, few are looked at.
+_FOLDERS = """
+WITH RECURSIVE known (folder) AS (
+    SELECT min(folder) FROM jobs UNION  -- and not ALL, which would go round for ever in a damaged index
+    SELECT (SELECT min(folder) FROM jobs WHERE folder > known.folder) FROM known WHERE known.folder IS NOT NULL
+) SELECT folder FROM known WHERE folder IS NOT NULL
+"""
+_NEWEST = "SELECT id FROM jobs WHERE folder = ? AND state = ? AND id < ? ORDER BY id DESC LIMIT ?"
+_ROW = f"SELECT {ALL_COLUMNS} FROM jobs WHERE id = ?"
+_UNFINISHED = "state IN ({})".format(", ".join(f"'{state}'" for state in State if state not in FINAL))
 JOURNAL_NAME = "journal.sqlite3"
 _OF_DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 _OF_THE_DISK = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_NOMEM)
 T = TypeVar("T")
+Connect = Callable[[Path], sqlite3.Connection]
 _STOPPED = "stopped_cleanly:"
 _COMPANY = "company_in:"
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One job as the index remembers it."""
-
-    id: str
-    folder: str
-    name: str
-    relative_dir: str
-    state: str
-    attempts: int
-    suspect: bool
-    ran_in: str
-    sha256: str
-    size_bytes: int
-    results: tuple[str, ...]
-    filed_as: Place | None
-    reason: str | None
-    message: str | None
-    what_to_do: str | None
-    claimed_wall: float
-    finished_wall: float | None
-    requeued_as: str | None
-
-    @property
-    def relative(self) -> str:
-        return f"{self.relative_dir}/{self.name}" if self.relative_dir else self.name
-
-
-_COLUMNS = tuple(field.name for field in fields(Row) if field.name != "requeued_as")
-_ALL_COLUMNS = ", ".join([*_COLUMNS, "requeued_as"])
 _UPSERT = (
-    f"INSERT INTO jobs ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' * len(_COLUMNS))}) "
-    f"ON CONFLICT (id) DO UPDATE SET {', '.join(f'{c} = excluded.{c}' for c in _COLUMNS[1:])}"
+    f"INSERT INTO jobs ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))}) "
+    f"ON CONFLICT (id) DO UPDATE SET {', '.join(f'{c} = excluded.{c}' for c in COLUMNS[1:])}"
 )
 
 
 class Journal:
     """A file that is no database of ours any more is put aside, also while we work: history is lost, no photo is."""
 
-    def __init__(self, path: Path, clock: Clock) -> None:
+    def __init__(self, path: Path, clock: Clock, connect: Connect | None = None) -> None:
         self._path = path
         self._clock = clock
+        self._connect = connect or _connect
         self._lock = threading.Lock()  # guards what follows
         self._open = False
         self._connection: sqlite3.Connection | None = None  # None also where it could not be opened again
@@ -106,19 +106,45 @@ class Journal:
             self._open = False
             self._disconnect()
 
+    def look_through(self) -> None:
+        """The whole of it, on a thread of its own beside all work: years of history take their time.
+
+        Damage that no question has met is put aside too, else a row that no search finds would be under way for ever.
+        """
+        with self._lock:
+            looked_at = self._connection
+        try:
+            why = self._damage()
+            with self._lock:
+                if why is not None and self._open and self._connection is looked_at:  # nobody has met it meanwhile
+                    self._disconnect()
+                    self._put_aside(why)
+        except (sqlite3.Error, OSError) as error:
+            logs.warning("the journal could not be looked through", why=error)
+
+    def _damage(self) -> Exception | None:
+        try:
+            with contextlib.closing(self._connect(self._path)) as connection:
+                found = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+        except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
+            if _shows_damage(error):
+                return error
+            raise
+        return None if found == "ok" else Unreadable(found)
+
     def record(self, job: Job) -> None:
         """Remember a job as it is now; the same job again replaces what was known of it."""
-        self._execute(_UPSERT, _values(job))
+        self._execute(_UPSERT, values_of(job))
 
     def record_all(self, jobs: Sequence[Job]) -> None:
         """As `record`, for all of them or none, in one commit."""
 
         def ask(connection: sqlite3.Connection) -> list[None]:
             with _transaction(connection):
-                connection.executemany(_UPSERT, [_values(job) for job in jobs])
+                connection.executemany(_UPSERT, [values_of(job) for job in jobs])
             return []
 
-        self._answered(ask)
+        self._durably(ask)
 
     def record_requeued(self, job_id: str, new_id: str) -> None:
         self._execute("UPDATE jobs SET requeued_as = ? WHERE id = ?", (new_id, job_id))
@@ -135,16 +161,23 @@ class Journal:
         self, *, folder: str | None = None, states: Iterable[str] = (), limit: int = 100, before: str = "~"
     ) -> list[Row]:
         """The newest first, at most `limit`, older than the id `before`."""
-        chosen = tuple(states)
-        where = ["id < ?"] + (["folder = ?"] if folder else [])
-        if chosen:
-            where.append(f"state IN ({', '.join('?' * len(chosen))})")
-        values = (before, *((folder,) if folder else ()), *chosen, limit)
-        return self._rows(f"WHERE {' AND '.join(where)} ORDER BY id DESC LIMIT ?", values)
+        chosen = tuple(dict.fromkeys(states))
+        if not folder and not chosen:
+            return self._rows("WHERE id < ? ORDER BY id DESC LIMIT ?", (before, limit))
+
+        def newest(connection: sqlite3.Connection) -> list[Row]:
+            folders = [folder] if folder else [name for (name,) in connection.execute(_FOLDERS)]
+            pairs = itertools.product(folders, chosen or tuple(State))
+            found = (connection.execute(_NEWEST, (name, str(state), before, limit)) for name, state in pairs)
+            ids = heapq.nlargest(limit, (job_id for rows in found for (job_id,) in rows), key=str)
+            rows = (connection.execute(_ROW, (job_id,)).fetchone() for job_id in ids)
+            return [row_of(row) for row in rows if row is not None]
+
+        return self._durably(newest)
 
     def counts(self, folder: str) -> dict[str, int]:
-        """How many jobs of each state a folder has had."""
-        return dict(self._execute("SELECT state, count(*) FROM jobs WHERE folder = ? GROUP BY state", (folder,)))
+        """How many jobs of a folder have ended in which state."""
+        return dict(self._execute("SELECT state, jobs FROM totals WHERE folder = ? AND jobs > 0", (folder,)))
 
     def unfinished(self, folder: str) -> list[str]:
         """Ids of jobs that the index believes are still under way."""
@@ -158,7 +191,8 @@ class Journal:
 
         Marks of earlier processes go with the last unfinished job that ran in them: it may wait for its share.
         """
-        self._execute(f"DELETE FROM marks WHERE value NOT IN (SELECT ran_in FROM jobs WHERE {_UNFINISHED})")
+        unfinished = f"SELECT ran_in FROM jobs WHERE folder IN ({_FOLDERS}) AND {_UNFINISHED}"
+        self._execute(f"DELETE FROM marks WHERE value NOT IN ({unfinished})")
         self._mark(_STOPPED, incarnation)
 
     def stopped_cleanly(self, incarnation: str) -> bool:
@@ -181,18 +215,18 @@ class Journal:
         return self._asked(statement, tuple(values), lambda row: row)
 
     def _rows(self, clause: str, values: tuple[object, ...]) -> list[Row]:
-        return self._asked(f"SELECT {_ALL_COLUMNS} FROM jobs {clause}", values, _row)
+        return self._asked(f"SELECT {ALL_COLUMNS} FROM jobs {clause}", values, row_of)
 
     def _asked(self, statement: str, values: tuple[object, ...], row: Callable[[tuple[Any, ...]], T]) -> list[T]:
-        """All rows of one statement, durable. Raises as `_answered` does."""
+        """All rows of one statement."""
 
         def ask(connection: sqlite3.Connection) -> list[T]:
             return [row(found) for found in connection.execute(statement, values).fetchall()]
 
-        return self._answered(ask)
+        return self._durably(ask)
 
-    def _answered(self, ask: Callable[[sqlite3.Connection], T]) -> T:
-        """Raises `PlaceUnavailable` when the disk of the journal is at fault."""
+    def _durably(self, ask: Callable[[sqlite3.Connection], T]) -> T:
+        """What was asked, durable. Raises `PlaceUnavailable` when the disk of the journal is at fault."""
         with self._lock:
             if not self._open:
                 raise ProgramEnding("the journal is closed")
@@ -205,7 +239,7 @@ class Journal:
         """The answer of the database; of a new one where this one turns out to be damaged."""
         try:
             return ask(self._connected())
-        except (sqlite3.DatabaseError, _Unreadable) as error:
+        except (sqlite3.DatabaseError, Unreadable, UnicodeDecodeError) as error:
             if not _shows_damage(error):
                 raise
             self._disconnect()
@@ -233,7 +267,7 @@ class Journal:
             # Made here, so that it is private from its first moment, and an error of the disk has its number.
             os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
             os.chmod(self._path, 0o600)
-            self._connection = _opened(self._path)
+            self._connection = _opened(self._connect(self._path))
         return self._connection
 
     def _disconnect(self) -> None:
@@ -242,14 +276,15 @@ class Journal:
             self._connection = None
 
 
-def _opened(path: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+def _connect(path: Path) -> sqlite3.Connection:
+    return sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+
+
+def _opened(connection: sqlite3.Connection) -> sqlite3.Connection:
     try:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         _make_tables(connection)
-        if (found := connection.execute("PRAGMA quick_check(1)").fetchone()[0]) != "ok":
-            raise _Unreadable(found)  # else a row that no search finds would be under way for ever
     except BaseException:
         connection.close()
         raise
@@ -269,19 +304,17 @@ def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
 
 
 def _make_tables(connection: sqlite3.Connection) -> None:
-    """Where they are missing. Raises `_Unreadable` where others have their names."""
+    """Where they are missing. Raises `Unreadable` where others have their names."""
     try:
         connection.executescript(_SCHEMA)
-        connection.execute(f"SELECT {_ALL_COLUMNS} FROM jobs LIMIT 1")
+        connection.execute(f"SELECT {ALL_COLUMNS} FROM jobs LIMIT 1")
         connection.execute("SELECT name, value FROM marks LIMIT 1")
+        if not connection.execute("SELECT folder, state, jobs FROM totals LIMIT 1").fetchall():
+            connection.execute(_COUNT_ALL)  # once: an earlier version left that to whoever asked
     except sqlite3.OperationalError as error:
         if _code(error) != sqlite3.SQLITE_ERROR:
             raise
-        raise _Unreadable(f"it is a database of something else: {error}") from error
-
-
-class _Unreadable(Exception):
-    """A row or a table that this program has not written like that."""
+        raise Unreadable(f"it is a database of something else: {error}") from error
 
 
 def _code(error: sqlite3.Error) -> int | None:
@@ -292,40 +325,9 @@ def _code(error: sqlite3.Error) -> int | None:
 
 def _shows_damage(error: Exception) -> bool:
     """Whether the file is no (whole) database; a full disk or a lock is no damage, and an error of ours is none."""
-    if isinstance(error, sqlite3.OperationalError) and _code(error) is None:
-        return True  # a text in it is none
-    return isinstance(error, _Unreadable) or (isinstance(error, sqlite3.Error) and _code(error) in _OF_DAMAGE)
-
-
-def _values(job: Job) -> tuple[object, ...]:
-    problem = job.problem
-    return (
-        job.id, job.folder, os.fsencode(job.name), os.fsencode(job.relative_dir), str(job.state),
-        job.attempts, job.suspect, job.ran_in, job.sha256, job.stamp.size,
-        json.dumps([result.target.path for result in job.results]),
-        json.dumps(asdict(job.filed_as)) if job.filed_as else None,
-        *((problem.reason, logs.shown(problem.message), logs.shown(problem.what_to_do)) if problem else (None,) * 3),
-        job.claimed_wall, job.finished_wall,
-    )  # fmt: skip
-
-
-def _row(row: tuple[object, ...]) -> Row:
-    values = dict(zip([*_COLUMNS, "requeued_as"], row, strict=True))
-    try:
-        return _row_of(values)
-    except (ValueError, TypeError) as error:
-        raise _Unreadable(f"job {values['id']}: {error}") from error
-
-
-def _row_of(values: dict[str, Any]) -> Row:
-    filed_as = values["filed_as"]
-    return Row(
-        **values
-        | {
-            "name": os.fsdecode(values["name"]),
-            "relative_dir": os.fsdecode(values["relative_dir"]),
-            "suspect": bool(values["suspect"]),
-            "results": tuple(str(path) for path in json.loads(values["results"])),
-            "filed_as": Place(**json.loads(filed_as)) if filed_as else None,
-        }
+    if isinstance(error, sqlite3.OperationalError) and _code(error) in (None, sqlite3.SQLITE_ERROR):
+        return True  # a text in it is none; or what we ask does not fit its tables, which are not ours any more
+    # SQLite quotes what it has read of a damaged table's definition, which may be no text either.
+    return isinstance(error, Unreadable | UnicodeDecodeError) or (
+        isinstance(error, sqlite3.Error) and _code(error) in _OF_DAMAGE
     )

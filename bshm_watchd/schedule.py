@@ -104,10 +104,15 @@ class Schedule:
         A folder that has its share in flight is passed over; one whose photo waits for memory is not, else small
         photos of others would keep a large one waiting for ever.
         """
+        lanes_are_full = self._in_flight >= lanes
+        if lanes_are_full and not self.photos.waits:
+            return False
         lines: list[_Line] = [*self._folders, self.photos]
         waiting = [line for line in lines if self._waits(line)]
         for line in sorted(waiting, key=lambda one: one.served):
-            cost = self._next_cost(line, lanes)
+            if lanes_are_full and line is not self.photos:
+                continue
+            cost = self._next_cost(line)
             if cost is None or (len(waiting) > 1 and not self._is_within_share(line, cost, lanes, waiting)):
                 continue
             if not self._fits(cost):
@@ -138,12 +143,10 @@ class Schedule:
         offers = line.works and (settled or bool(line.free_offers()))
         return offers or line.next_job(self._clock.wall()) is not None
 
-    def _next_cost(self, line: _Line, lanes: int) -> int | None:
+    def _next_cost(self, line: _Line) -> int | None:
         """The cost of the photo that is its next; None where none can be begun now, however much memory is free."""
         if isinstance(line, PhotoQueue):
             return line.next_cost
-        if self._in_flight >= lanes:
-            return None
         job, offer = line.next_job(self._clock.wall()), line.next_offer()
         return job.cost_bytes if job else self._cost(line, offer) if offer else None
 
@@ -165,7 +168,7 @@ class Schedule:
         folder.ask_claim(offer, counted, too_large, now)
 
     def _start(self, folder: FolderState, job: Job) -> None:
-        folder.backlog = [other for other in folder.backlog if other.id != job.id]
+        folder.backlog.drop(job.id)
         folder.running[job.id] = job
         self._workers.start(job, folder.calls.folder)
 

@@ -94,6 +94,7 @@ def open_daemon(
         )
         journal = stack.enter_context(Journal(settings.state_dir / JOURNAL_NAME, clock))
         keep_freed_memory()
+        threading.Thread(target=journal.look_through, name="journal", daemon=True).start()
         os.umask(0o077)  # what is meant for others gets its mode explicitly; our own files are nobody else's
         ignore_lease_signals()
         decoder = ChildDecoder(cores, limits.max_pixels, limits.decode_seconds, max_file_bytes=limits.max_file_bytes)

@@ -289,7 +289,7 @@ def test_photos_of_the_same_name_are_worked_on_one_after_the_other() -> None:
     folder.backlog.extend([second, first])
     folder.offers.extend([an_offer("a.png", 1), an_offer("b.png", 1)])
     assert folder.next_job(WALL) is first
-    folder.backlog.remove(first)
+    folder.backlog.drop(first.id)
     folder.running[first.id] = first
     assert folder.next_job(WALL) is None
     offer = folder.next_offer()
@@ -343,4 +343,4 @@ def test_found_jobs_that_nobody_judged_go_on_and_the_others_wait_for_their_recor
     first, second = (a_job(folder.settings, id=f"{n:026d}") for n in (1, 2))
     folder.found = [first, second]
     folder.ask_commit({second.id: second}, 1.0)
-    assert (folder.backlog, folder.found, _asked(folder)) == ([first], [], ["commit"])
+    assert (list(folder.backlog), folder.found, _asked(folder)) == ([first], [], ["commit"])

@@ -12,6 +12,7 @@ import pytest
 from bshm_watchd.disk.ops import Disk
 from bshm_watchd.disk.probe import Writer
 from bshm_watchd.intake.left import Left
+from tests.support.calls import calls_of
 from tests.support.dropping import Make, folders_at
 from tests.support.pictures import jpeg
 
@@ -322,3 +323,14 @@ def test_twenty_thousand_photos_are_settled_with_two_looks_each(make: Make) -> N
     assert [offer.relative for offer in folder.take(3)] == ["0.jpg", "1.jpg", "2.jpg"]
     print(f"20,000 photos scanned, observed twice, probed: {time.perf_counter() - begun:.2f} s")
     assert disk.looks <= 2 * 20_000 + 10
+
+
+@pytest.mark.contract("I5")
+def test_a_rescan_does_next_to_nothing_for_each_name_that_it_knows(make: Make) -> None:
+    """A call to hear of it, and a look at what sort of thing it is."""
+    folder = make()
+    for number in range(1000):
+        (folder.drop / f"{number}.jpg").touch()
+    folder.look()
+    folder.clock.advance(1.5)  # none of them is to be looked at yet
+    assert calls_of(folder.look) <= 4 * 1000

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -106,3 +108,25 @@ def test_the_order_is_total_on_any_names(a: str, b: str, c: str) -> None:
     x, y, z = sorted([a, b, c], key=natural_key)
     assert natural_key(x) <= natural_key(y) <= natural_key(z)
     assert (natural_key(a) == natural_key(b)) == (a == b)
+
+
+def _as_pieces(path: str) -> list[tuple[list[str | tuple[int, str]], str]]:
+    """The order in plain words: text and numbers in turn, a number by its length without zeros, then by its digits."""
+    return [
+        (
+            [
+                (len(piece.lstrip("0")), piece.lstrip("0")) if place % 2 else piece
+                for place, piece in enumerate(re.split("([0-9]+)", name.casefold()))
+            ],
+            name,
+        )
+        for name in path.split("/")
+    ]
+
+
+any_numbered = st.text("01290aA.b~/é\udcff", max_size=10)
+
+
+@given(any_numbered, any_numbered)
+def test_the_order_is_that_of_text_and_numbers_in_turn(a: str, b: str) -> None:
+    assert (natural_key(a) < natural_key(b)) == (_as_pieces(a) < _as_pieces(b))

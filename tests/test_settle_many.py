@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import tracemalloc
+from dataclasses import replace
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
@@ -42,6 +44,20 @@ def test_files_are_offered_first_seen_first_then_in_natural_order() -> None:
     observe_all(many, 3)
     observe_all(many, 5)
     assert [many.take_settled() for _ in range(5)] == ["b1.jpg", "b2.jpg", "b10.jpg", "a.jpg", None]
+
+
+@pytest.mark.contract("L5")
+@pytest.mark.parametrize(("count", "looks_each"), [(1, 60), (1000, 60), (20_000, 15)])
+def test_a_crowd_that_does_not_get_ready_is_looked_at_more_rarely_than_a_few(count: int, looks_each: int) -> None:
+    """Empty files, for ten minutes: every ten seconds, but all together no more than five hundred times a second."""
+    many, empty, looks = tracker(), replace(S1, size=0), 0
+    many.add([f"{number}.jpg" for number in range(count)], 0)
+    for second in range(600):
+        while due := many.due(second, 10_000):
+            looks += len(due)
+            for path in due:
+                many.observed(path, empty, second, WALL)
+    assert 0.9 * looks_each <= looks / count <= 1.2 * looks_each + 4
 
 
 def test_a_stream_of_new_files_starves_nobody() -> None:

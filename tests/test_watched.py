@@ -140,3 +140,15 @@ def test_a_visit_is_watched_from_call_to_call_and_forgotten_at_its_end(clock: Fa
         assert list(disk.entries(dir_fd)) == []
         assert disk.oldest_call() == 57.0
     assert disk.oldest_call() is None
+
+
+@pytest.mark.contract("L6")
+def test_a_visitor_that_computes_for_long_does_not_look_as_if_the_disk_hung(clock: FakeClock, dir_fd: int) -> None:
+    """Putting the names of a million files in order may take longer than any call should."""
+    disk = WatchedDisk(Disk(), clock)
+    with disk.visit():
+        with disk.computing():
+            assert disk.oldest_call() is None
+            clock.advance(30)
+        assert disk.oldest_call() == 80.0
+    assert disk.oldest_call() is None

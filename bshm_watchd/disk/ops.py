@@ -46,6 +46,10 @@ class Disk:
         """Around all that one thread does on this disk without pause, calls of the system's own included."""
         return contextlib.nullcontext()
 
+    def computing(self) -> contextlib.AbstractContextManager[None]:
+        """Within a visit, around what asks nothing of the disk, however long it takes."""
+        return contextlib.nullcontext()
+
     # -- looking ---------------------------------------------------------------------------------------
 
     def open_root(self, path: str) -> int:

@@ -61,6 +61,15 @@ class WatchedDisk(Disk):
             self._visiting.discard(thread)
             self._came_back(thread)
 
+    @contextlib.contextmanager
+    def computing(self) -> Iterator[None]:
+        thread = threading.get_ident()
+        self._started.pop(thread, None)
+        try:
+            yield
+        finally:
+            self._came_back(thread)
+
     def entries(self, dir_fd: int) -> Iterator[os.DirEntry[str]]:
         thread = threading.get_ident()
         self._started[thread] = self._clock.monotonic()  # the first entry of a dead share may never come

@@ -74,16 +74,9 @@ class Intake:
     # Belongs to the folder's own thread.
 
     def __init__(
-        self,
-        disk: Disk,
-        settings: HotFolderSettings,
-        limits: Limits,
-        clock: Clock,
-        *,
-        network: bool,
-        stable_inodes: bool = True,
-        probe: Callable[[int], Writer] = probe_writer,
-    ) -> None:
+        self, disk: Disk, settings: HotFolderSettings, limits: Limits, clock: Clock, *, network: bool,
+        stable_inodes: bool = True, probe: Callable[[int], Writer] = probe_writer,
+    ) -> None:  # fmt: skip
         self._disk = disk
         self._limits = limits
         self._clock = clock
@@ -146,15 +139,18 @@ class Intake:
     def _reconcile(self, drop_fd: int, timer: Timer) -> None:
         """Scan; names that are new are tracked, those that are missing are looked at before they are forgotten."""
         begun = timer.now()
-        self._scan = scan(self._disk, drop_fd, self._tracker, others_too=self._others_too)
+        self._scan = scan(self._disk, drop_fd, self._tracker.paths, others_too=self._others_too)
         now = timer.now()
         self._scan_wanted = False
         self._scan_allowed = max(begun + _SCANS_APART_SECONDS, now + _REST_AFTER_SCAN * (now - begun))
-        for path in self._tracker:
-            if path not in self._scan.photos:
-                self._tracker.look_soon(path)
-        self._tracker.add(self._scan.photos, now)
-        self._scan.photos.clear()
+        with self._disk.computing():
+            found = self._scan.photos
+            new = found.difference(self._tracker.paths)
+            if len(found) - len(new) < len(self._tracker):
+                for path in sorted(self._tracker.paths - found):
+                    self._tracker.look_soon(path)
+            self._tracker.add(new, now)
+            found.clear()
 
     def _observe_due(self, below: Below, timer: Timer) -> None:
         while not timer.is_over() and (due := self._tracker.due(timer.now(), _CHUNK)):

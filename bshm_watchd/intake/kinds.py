@@ -55,8 +55,8 @@ _IGNORED_NAMES = frozenset({"@eadir", "thumbs.db"})
 
 _DIGITS = re.compile("([0-9]+)")
 
-# One name: alternating text and number, then the name as it is, so that no two differ and compare equal.
-NameKey = tuple[tuple[tuple[int, str], ...], str]
+# No name has a NUL, and nothing sorts before it: what ends sooner comes first.
+_END = "\0"
 
 
 def sort_name(name: str) -> Sort:
@@ -79,9 +79,13 @@ def sort_path(relative: str) -> Sort:
     return sort_name(name)
 
 
-def natural_key(relative: str) -> tuple[NameKey, ...]:
-    """Sort key of a path: `img2` before `img10`, case apart only between equals; a total order on any string."""
-    return tuple(_name_key(name) for name in relative.split("/"))
+def natural_key(relative: str) -> str:
+    """Sort key of a path: `img2` before `img10`, case apart only between equals; a total order on paths.
+
+    One string, since a million of them are sorted at once: each name with its numbers led by their lengths, then as
+    it is, so that no two differ and compare equal.
+    """
+    return _END.join(_DIGITS.sub(_number, name.casefold()) + _END + _END + name for name in relative.split("/"))
 
 
 def _is_ignored(name: str) -> bool:
@@ -91,12 +95,7 @@ def _is_ignored(name: str) -> bool:
     return lower.endswith(_IGNORED_SUFFIXES) or lower in _IGNORED_NAMES
 
 
-def _name_key(name: str) -> NameKey:
-    pieces = _DIGITS.split(name.casefold())  # text at even places, numbers at odd ones
-    return tuple(_number(piece) if i % 2 else (0, piece) for i, piece in enumerate(pieces)), name
-
-
-def _number(digits: str) -> tuple[int, str]:
-    """A number of any length, compared by length first: no limit as `int` has one."""
-    significant = digits.lstrip("0")
-    return len(significant), significant
+def _number(digits: re.Match[str]) -> str:
+    """A number of any length, compared by length first, and before any text: no limit as `int` has one."""
+    significant = digits[0].lstrip("0")
+    return _END + chr(len(significant) + 1) + significant

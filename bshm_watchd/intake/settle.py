@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import heapq
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Set
 from dataclasses import dataclass
 from enum import Enum
 from math import inf
@@ -29,6 +29,8 @@ from bshm_watchd.jobs import Stamp
 # A file that does not get ready (empty, half, linked twice) is looked at ever more rarely, but at least this often.
 _RARELY_SECONDS = 10.0
 _SHORTEST_PAUSE_SECONDS = 0.05
+# But thousands that do not get ready may not keep a core busy with looking: so many seconds for each that is watched.
+_PAUSE_A_FILE_SECONDS = 0.002
 # A long stillness is looked at in between: a change is noticed soon enough to settle within one rescan more.
 _OFTEN_SECONDS = 5.0
 
@@ -101,6 +103,10 @@ class SettleTracker:
         """When the longest waiting path was first seen."""
         return next((t.first_seen for t in self._tracks.values() if t.phase is not Phase.OFFERED), None)
 
+    @property
+    def paths(self) -> Set[str]:
+        return self._tracks.keys()
+
     def stamp(self, path: str) -> Stamp | None:
         return self._tracks[path].stamp
 
@@ -111,7 +117,7 @@ class SettleTracker:
 
     def add(self, paths: Iterable[str], now: float) -> None:
         """Names seen together: the unknown ones line up in natural order behind those that came before."""
-        for path in sorted((path for path in paths if path not in self._tracks), key=natural_key):
+        for path in sorted(set(paths).difference(self._tracks), key=natural_key):
             self._orders += 1
             self._tracks[path] = Track(self._orders, now)
             self._count[Phase.WATCHED] += 1
@@ -294,8 +300,9 @@ class SettleTracker:
             heapq.heappush(self._planned, (due, path))
 
     def _plan_rarely(self, path: str, track: Track, now: float, at_most_seconds: float = inf) -> None:
-        pause = min(max(track.needed, now - track.since), _RARELY_SECONDS, at_most_seconds)
-        self._plan(path, track, now + max(pause, _SHORTEST_PAUSE_SECONDS))
+        pause = min(max(track.needed, now - track.since), _RARELY_SECONDS)
+        pause = max(pause, _PAUSE_A_FILE_SECONDS * self._count[Phase.WATCHED])
+        self._plan(path, track, now + max(min(pause, at_most_seconds), _SHORTEST_PAUSE_SECONDS))
 
     def _pop_planned(self, now: float, limit: int) -> Iterator[str]:
         found = 0

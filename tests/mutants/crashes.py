@@ -85,8 +85,8 @@ MUTANTS = (
         "D5",
         "remembers the last clean stop alone",
         "bshm_watchd/journal.py",
-        "(SELECT ran_in FROM jobs WHERE {_UNFINISHED})",
-        "('')",
+        "WHERE value NOT IN ({unfinished})",
+        "WHERE value NOT IN ('')",
         "tests/faults/test_suspects.py::test_a_clean_stop_is_remembered_until_its_photo_is_seen_again",
     ),
     Mutant(
@@ -113,6 +113,14 @@ MUTANTS = (
         "            if not _shows_damage(error):\n                raise\n            self._disconnect()",
         "            if isinstance(error, Exception):\n                raise\n            self._disconnect()",
         "tests/test_journal_damage.py::test_a_damaged_journal_is_put_aside_and_a_new_one_begun",
+    ),
+    Mutant(
+        "D7",
+        "looks through the journal and keeps it, damaged as it is",
+        "bshm_watchd/journal.py",
+        "if why is not None and self._open and self._connection is looked_at:",
+        "if False:",
+        "tests/test_journal_long.py::test_damage_that_no_question_meets_is_found_by_looking_through",
     ),
     Mutant(
         "D7",

@@ -144,4 +144,20 @@ MUTANTS = (
         "if False:",
         "tests/test_answers.py::test_a_folder_that_is_gone_degrades_the_daemon_and_says_why",
     ),
+    Mutant(
+        "L5",
+        "looks at a crowd that does not get ready as often as at a few",
+        "bshm_watchd/intake/settle.py",
+        "        pause = max(pause, _PAUSE_A_FILE_SECONDS * self._count[Phase.WATCHED])\n",
+        "",
+        "tests/test_settle_many.py::test_a_crowd_that_does_not_get_ready_is_looked_at_more_rarely_than_a_few",
+    ),
+    Mutant(
+        "L6",
+        "calls a folder unreachable while the names in it are put in order",
+        "bshm_watchd/disk/watched.py",
+        "        self._started.pop(thread, None)\n        try:\n",
+        "        try:\n",
+        "tests/test_watched.py::test_a_visitor_that_computes_for_long_does_not_look_as_if_the_disk_hung",
+    ),
 )

@@ -1,0 +1,1 @@
+"""What the program does with crowds: of waiting files, of hot folders, of finished jobs, of hours."""
