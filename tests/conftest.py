@@ -86,10 +86,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     report = yield
+    report.sections = [(title, _sendable(content)) for title, content in report.sections]
     if report.when == "call" or not report.passed:
         counts = dict(item.stash.get(_COUNTS, {}))
         report.user_properties += [(_PROOF, (name, counts)) for name in sorted(_contracts(item))]
     return report
+
+
+def _sendable(content: str) -> str:
+    """From one process to another: names of files that are no UTF-8 stand in what was captured."""
+    return content.encode(errors="backslashreplace").decode()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
