@@ -29,7 +29,7 @@ demo: $(INSTALLED)  ## run the daemon on a few portraits; make demo PHOTOS=DIR t
 
 .PHONY: test
 test: $(INSTALLED) debian  ## every test but the soak and the virtual machine
-	@$(BIN)/pytest -m "not soak and not vm" --contracts
+	@$(BIN)/pytest --numprocesses auto --maxprocesses 4 -m "not soak and not vm" --contracts
 
 .PHONY: check
 check: $(INSTALLED)  ## style, types, layers, sizes and the quick tests
