@@ -22,7 +22,7 @@ _FILED_FIELDS = {"relative_dir", "date"}
 
 class ModelSettings(FrozenSettings):
     bundle: str = "portrait"
-    runtime: Literal["auto", "openvino", "tensorflow", "litert"] = "auto"
+    runtime: Literal["auto", "ncnn", "openvino", "tensorflow", "litert"] = "auto"
     device: Literal["auto", "cpu", "gpu"] = "auto"
     precision: Literal["auto", "f32", "bf16", "fp16", "int8"] = "auto"
     working_side: int | None = Field(None, ge=64, le=1920)

@@ -72,7 +72,7 @@ def test_a_network_is_measured_with_what_would_make_it_faster(studio: Configured
     studio.config.write_text(studio.config.read_text().replace("arithmetic", "small"))
     code, answer = asked()
     assert code == 0
-    assert answer["measured"]["setup"]["runtime"] == "openvino"
+    assert answer["measured"]["setup"]["runtime"] == "ncnn"
     assert list(answer["measured"]["setup"]["networks"]) == ["net.xml"]
     assert all(one["what"] and one["why"] and one["how"] for one in answer["faster"])
 

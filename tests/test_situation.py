@@ -40,7 +40,7 @@ def found(tmp_path: Path, bundle: Bundle, machine: Evidence = NO_GPU, **model: A
 
 def test_a_network_on_a_cpu_is_told_with_what_it_could_be_computed_in(tmp_path: Path) -> None:
     told = found(tmp_path, small_bundle(tmp_path))
-    assert (told.device, told.runtime, told.precision, told.has_int8) == ("cpu", "openvino", "f32", False)
+    assert (told.device, told.runtime, told.precision, told.has_int8) == ("cpu", "ncnn", "f32", False)
     assert told.precisions == ("f32", "bf16", "int8")
     assert told.fast == {"int8": "avx512_vnni", "bf16": "avx512_bf16"}
     assert (told.working_side, told.gpu_unused, told.state_on) == (None, None, None)

@@ -11,6 +11,7 @@ from bshm_watchd.matting.devices.evidence import Evidence, numbers
 # As .ci/requirements.lock has them, which no installed program brings along; a test holds one against the other.
 TESTED = {
     "ai-edge-litert": "2.3.0",
+    "ncnn": "1.0.20261020",
     "nncf": "3.4.0",
     "numpy": "2.4.6",
     "opencv-python-headless": "5.0.0.93",

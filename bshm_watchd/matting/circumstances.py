@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 # Distributions by their names; those that are not installed are left out.
 _LIBRARIES = (
-    "bshm-watchd", "numpy", "opencv-python-headless", "openvino", "tensorflow", "tensorflow-cpu", "ai-edge-litert",
+    "bshm-watchd", "numpy", "opencv-python-headless", "ncnn", "openvino", "tensorflow", "tensorflow-cpu",
+    "ai-edge-litert",
 )  # fmt: skip
 # What decides by which instructions a network is computed, in the kernel's spelling.
 _FEATURES = frozenset(

@@ -6,9 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from bshm_watchd import logs
 from bshm_watchd.errors import ConfigError
 from bshm_watchd.matting.int8 import refuse_without_int8
-from bshm_watchd.matting.manifest import ArithmeticModel, BshmModel, FusedModel, TfliteModel
+from bshm_watchd.matting.manifest import ArithmeticModel, BshmModel, FusedModel, OnnxModel, TfliteModel
 
 if TYPE_CHECKING:
     from bshm_watchd.config import ModelSettings
@@ -36,6 +37,7 @@ class _Row:
     """Which runtime (as `model.runtime` names it) runs which format of bundle.
 
     `cpu`, `gpu`: the precisions that it knows there, first the one that `auto` means; none where it can't compute.
+    `undecided`: which row of this format is the fastest hangs on the network and the machine, so it is tried.
     """
 
     format: str
@@ -43,6 +45,7 @@ class _Row:
     cpu: tuple[Precision, ...]
     gpu: tuple[Precision, ...]
     make: Callable[[Bundle, Wanted], Runtime]
+    undecided: bool = False
 
     def precisions(self, settings: ModelSettings) -> tuple[Precision, ...]:
         return self.gpu if settings.device == "gpu" else self.cpu
@@ -67,9 +70,12 @@ def runtime_of(bundle: Bundle, settings: ModelSettings) -> str:
 
 
 def fitting_runtimes(bundle: Bundle, settings: ModelSettings) -> list[str]:
-    """All that compute the bundle on the settled device, in the precision that `precision_of` settles."""
+    """Those to choose from: all that compute the bundle on the settled device, in the precision that `precision_of`
+    settles, where the first of them is not known to be the fastest; else that one.
+    """
     precision = precision_of(bundle, settings)
-    return [row.runtime for row in _fitting(bundle, settings) if precision in row.precisions(settings)]
+    rows = [row for row in _fitting(bundle, settings) if precision in row.precisions(settings)]
+    return [row.runtime for row in rows if row.undecided or row is rows[0]]
 
 
 def can_use_gpu(bundle: Bundle, settings: ModelSettings) -> bool:
@@ -85,9 +91,9 @@ def runtime_names(bundle: Bundle, settings: ModelSettings) -> str:
 
 def precisions_of(bundle: Bundle, settings: ModelSettings) -> tuple[Precision, ...]:
     """All that the bundle can be computed with on the settings' device, first the one that `auto` means."""
-    row = _row_for(bundle, settings)
-    parts = [_row_for(part, settings).precisions(settings) for part in bundle.parts]
-    return tuple(dict.fromkeys(precision for found in [row.precisions(settings), *parts] for precision in found))
+    _row_for(bundle, settings)
+    rows = [row for one in [bundle, *bundle.parts] for row in _fitting(one, settings)]
+    return tuple(dict.fromkeys(precision for row in rows for precision in row.precisions(settings)))
 
 
 def precision_of(bundle: Bundle, settings: ModelSettings) -> Precision:
@@ -117,9 +123,11 @@ def part_precision(part: Bundle, settings: ModelSettings) -> Precision:
 
 
 def _row_for(bundle: Bundle, settings: ModelSettings) -> _Row:
-    for row in _fitting(bundle, settings):
-        if row.gpu or settings.device != "gpu":  # what was decided for a GPU is never computed elsewhere
-            return row
+    # What was decided for a GPU is never computed elsewhere.
+    rows = [row for row in _fitting(bundle, settings) if row.gpu or settings.device != "gpu"]
+    knowing = [row for row in rows if settings.precision in row.precisions(settings)]
+    if found := knowing or rows:
+        return found[0]
     where = " on a GPU" if settings.device == "gpu" else ""
     raise ConfigError(
         [
@@ -147,6 +155,23 @@ def _openvino(bundle: Bundle, wanted: Wanted) -> Runtime:
 
     assert wanted.precision != "fp16"
     return OpenVinoRuntime(bundle, wanted.precision)
+
+
+def _ncnn(bundle: Bundle, wanted: Wanted) -> Runtime:
+    """Unless it was named, OpenVINO instead where the network has what can't be written for ncnn."""
+    from bshm_watchd.matting.ncnn_network import written
+    from bshm_watchd.matting.ncnn_runtime import NcnnRuntime
+
+    model = bundle.manifest.model
+    assert isinstance(model, OnnxModel)
+    try:
+        network = written(bundle.path(model.file), model.output.tensor)
+    except ConfigError as error:
+        if wanted.settings.runtime == "ncnn":
+            raise
+        logs.info("OpenVINO computes the network", why="; ".join(error.problems))
+        return _openvino(bundle, wanted)
+    return NcnnRuntime(bundle, model, network)
 
 
 def _bshm_on_tensorflow(bundle: Bundle, wanted: Wanted) -> Runtime:
@@ -188,9 +213,10 @@ def _arithmetic(bundle: Bundle, wanted: Wanted) -> Runtime:
 
 
 _ROWS = (
+    _Row("onnx", "ncnn", ("f32",), (), _ncnn),
     _Row("onnx", "openvino", ("f32", "bf16", "int8"), (), _openvino),
-    _Row("bshm", "openvino", ("f32", "bf16", "int8"), (), _openvino),
-    _Row("bshm", "tensorflow", ("f32", "bf16"), ("fp16", "f32"), _bshm_on_tensorflow),
+    _Row("bshm", "openvino", ("f32", "bf16", "int8"), (), _openvino, undecided=True),
+    _Row("bshm", "tensorflow", ("f32", "bf16"), ("fp16", "f32"), _bshm_on_tensorflow, undecided=True),
     _Row("tflite", "litert", ("f32",), (), _litert),
     _Row("fused", "fused", ("f32",), (), _fused),
     _Row("arithmetic", "arithmetic", ("f32", "bf16"), (), _arithmetic),

@@ -1,0 +1,90 @@
+"""ONNX networks on the CPU by ncnn, in f32: it multiplies 3 x 3 convolutions as Winograd did, with half the work."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bshm_watchd.errors import ConfigError, RuntimeBroken
+from bshm_watchd.matting.runtime import streams_for
+from bshm_watchd.matting.scaling import shrunk
+from bshm_watchd.matting.tensors import alpha_of, normalised
+
+if TYPE_CHECKING:
+    from bshm_watchd.matting.bundle import Bundle
+    from bshm_watchd.matting.manifest import OnnxModel
+    from bshm_watchd.matting.ncnn_network import Written
+    from bshm_watchd.matting.photo import Alpha, Pixels
+    from bshm_watchd.matting.tensors import Values
+
+
+class NcnnRuntime:
+    """One network for all streams, one thread and one picture a call: batching gains nothing on a CPU, streams do."""
+
+    def __init__(self, bundle: Bundle, model: OnnxModel, network: Written, cores: int | None = None) -> None:
+        self._bundle = bundle
+        self._model = model
+        self._network = network
+        self._cores = cores or len(os.sched_getaffinity(0))
+        self._net: Any = None
+
+    def __repr__(self) -> str:
+        return f"<NcnnRuntime {self._model.file} f32 {self.streams} streams>"
+
+    @property
+    def streams(self) -> int:
+        return streams_for(self._cores)
+
+    @property
+    def max_batch(self) -> int:
+        return 1
+
+    def start(self) -> None:
+        self._bundle.refuse_damage()
+        self._net = _loaded(self._network, self._model.file)
+        height, width = self._bundle.working_size(1, 1)
+        self.infer([np.zeros((height, width, 3), np.uint8)])
+
+    def infer(self, batch: Sequence[Pixels]) -> list[Alpha | Exception]:
+        return [self._infer_one(pixels) for pixels in batch]
+
+    def close(self) -> None:
+        self._net = None  # calls in progress hold it until they end
+
+    def _infer_one(self, pixels: Pixels) -> Alpha | Exception:
+        size = self._bundle.working_size(*pixels.shape[:2])
+        values = self._answer(normalised(shrunk(pixels, *size), self._model.input)[0])
+        return alpha_of(values, self._model.output.range)
+
+    def _answer(self, tensor: Values) -> Values:
+        """Channels x height x width to height x width."""
+        import ncnn
+
+        net = self._net
+        if net is None:
+            raise RuntimeBroken("the model is closed")
+        extractor = net.create_extractor()
+        extractor.input(self._network.input, ncnn.Mat(tensor))
+        failed, answer = extractor.extract(self._network.output)
+        if failed:
+            raise RuntimeBroken(f"ncnn cannot run {self._model.file} (error {failed})")
+        values: Values = np.array(answer, np.float32)[0]
+        return values
+
+
+def _loaded(network: Written, name: str) -> Any:
+    """The weights are not copied: they must live as long as it does."""
+    import ncnn
+
+    net = ncnn.Net()
+    net.opt.num_threads = 1  # other photos use the other cores
+    net.opt.use_vulkan_compute = False
+    for option in ("use_fp16_packed", "use_fp16_storage", "use_fp16_arithmetic", "use_bf16_storage"):
+        setattr(net.opt, option, False)
+    if net.load_param_mem(network.layers) != 0:
+        raise ConfigError([f"{name}: ncnn cannot load it; set model.runtime to openvino"])
+    net.load_model_mem(network.weights)  # says nothing; the first picture would
+    return net
