@@ -24,7 +24,7 @@ from bshm_watchd.journal_rows import ALL_COLUMNS, COLUMNS, Row, Unreadable, row_
 __all__ = ["JOURNAL_NAME", "Journal", "Row"]
 
 _ENDS = ", ".join(f"'{state}'" for state in sorted(FINAL))
-_ONE_MORE = "ON CONFLICT DO UPDATE SET jobs = jobs + 1"
+_ONE_MORE = "ON CONFLICT (folder, state) DO UPDATE SET jobs = jobs + 1"
 _ONE_LESS = "UPDATE totals SET jobs = jobs - 1 WHERE folder = old.folder AND state = old.state"
 # Ended jobs are counted as they end: counting a year's anew would hold up each start.
 _SCHEMA = f"""
@@ -49,7 +49,10 @@ WHEN (old.folder, old.state) IS NOT (new.folder, new.state) BEGIN
 END;
 CREATE TRIGGER IF NOT EXISTS job_forgotten AFTER DELETE ON jobs BEGIN {_ONE_LESS}; END;
 """
-_COUNT_ALL = f"INSERT INTO totals SELECT folder, state, count(*) FROM jobs WHERE state IN ({_ENDS}) GROUP BY 1, 2"
+# A second process may be counting as well.
+_COUNT_ALL = f"""
+INSERT OR IGNORE INTO totals SELECT folder, state, count(*) FROM jobs WHERE state IN ({_ENDS}) GROUP BY 1, 2
+"""
 # Each from the beginning of its own range in the index, so that however many jobs there are, few are looked at.
 _FOLDERS = """
 WITH RECURSIVE known (folder) AS (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -89,7 +90,7 @@ def _answers(directory: Path, make: Any) -> tuple[Any, Any]:
     path = directory / "net.xml"
     openvino().save_model(openvino().Model([end], [start], "net"), str(path), compress_to_fp16=False)
     picture = np.random.default_rng(1).normal(0, 1, (1, 3, SIDE, SIDE)).astype(np.float32)
-    network = written(path, "y")
+    network = written(path, "y", (SIDE, SIDE))
     net = ncnn.Net()
     assert net.load_param_mem(network.layers) == 0
     net.load_model_mem(network.weights)
@@ -164,10 +165,30 @@ def test_what_is_not_known_is_told_and_openvino_computes_it(tmp_path: Path) -> N
     model = bundle.manifest.model
     assert isinstance(model, OnnxModel)
     assert isinstance(make_runtime(bundle, ModelSettings(device="cpu")), NcnnRuntime)
-    start = ops.parameter([1, 3, SIDE, SIDE], np.float32, name=model.input.tensor)
+    start = ops.parameter([1, 3, *bundle.working_size(1, 1)], np.float32, name=model.input.tensor)
     end = ops.tanh(start)
     end.output(0).set_names({model.output.tensor})
     openvino().save_model(openvino().Model([end], [start], "net"), str(bundle.path(model.file)))
     assert isinstance(make_runtime(bundle, ModelSettings(device="cpu")), OpenVinoRuntime)
     with pytest.raises(ConfigError, match=r"Tanh.*openvino"):
         make_runtime(bundle, ModelSettings(device="cpu", runtime="ncnn"))
+
+
+@pytest.mark.parametrize("shape", [[1, 3, SIDE, SIDE + 8], [1, 4, SIDE, SIDE], [-1, 3, SIDE, SIDE], [1, 3, -1, -1]])
+def test_a_network_for_pictures_of_another_size_is_never_given_to_ncnn(tmp_path: Path, shape: list[int]) -> None:
+    from openvino import opset13 as ops
+
+    start = ops.parameter(shape, np.float32, name="x")
+    end = ops.add(ops.relu(start), start)
+    end.output(0).set_names({"y"})
+    path = tmp_path / "net.xml"
+    openvino().save_model(openvino().Model([end], [start], "net"), str(path))
+    with pytest.raises(ConfigError, match="ncnn can't compute"):
+        written(path, "y", (SIDE, SIDE))
+
+
+def test_where_there_is_no_ncnn_openvino_computes_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ncnn", None)
+    assert isinstance(make_runtime(u2netp_bundle(), ModelSettings(device="cpu")), OpenVinoRuntime)
+    with pytest.raises(ConfigError, match="ncnn"):
+        make_runtime(u2netp_bundle(), ModelSettings(device="cpu", runtime="ncnn"))

@@ -30,7 +30,7 @@ from bshm_watchd.jobs import Stamp
 _RARELY_SECONDS = 10.0
 _SHORTEST_PAUSE_SECONDS = 0.05
 # But thousands that do not get ready may not keep a core busy with looking: so many seconds for each that is watched.
-_PAUSE_A_FILE_SECONDS = 0.002
+_PAUSE_A_FILE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.002, 60.0
 # A long stillness is looked at in between: a change is noticed soon enough to settle within one rescan more.
 _OFTEN_SECONDS = 5.0
 
@@ -301,7 +301,7 @@ class SettleTracker:
 
     def _plan_rarely(self, path: str, track: Track, now: float, at_most_seconds: float = inf) -> None:
         pause = min(max(track.needed, now - track.since), _RARELY_SECONDS)
-        pause = max(pause, _PAUSE_A_FILE_SECONDS * self._count[Phase.WATCHED])
+        pause = max(pause, min(_PAUSE_A_FILE_SECONDS * self._count[Phase.WATCHED], _LONGEST_PAUSE_SECONDS))
         self._plan(path, track, now + max(min(pause, at_most_seconds), _SHORTEST_PAUSE_SECONDS))
 
     def _pop_planned(self, now: float, limit: int) -> Iterator[str]:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
+    from bshm_watchd.matting.buckets import Size
+
     Values = npt.NDArray[np.float32]
 
 _MAGIC = 7767517
@@ -39,17 +41,27 @@ class Written:
     output: str
 
 
-def written(path: Path, output: str) -> Written:
-    """What computes the tensor `output`. Raises `ConfigError` where it can't be read, or not be written."""
+def written(path: Path, output: str, size: Size) -> Written:
+    """What computes the tensor `output` of one picture of `size`, for which the file must be made.
+
+    Raises `ConfigError` where it can't be read, or not be written.
+    """
     try:
         model = _read(path, output)
     except RuntimeError as error:
         raise ConfigError([f"{path}: OpenVINO cannot load it, or it has no {output}: {error}"]) from error
     try:
-        layers, names = _layers(model)
-    except _Unknown as error:
-        raise ConfigError([f"model.runtime: ncnn can't compute {path.name}: {error}; set it to openvino"]) from error
+        return _written(model, size)
+    except (_Unknown, RuntimeError, ValueError, KeyError) as error:  # the last three: sizes that are open, and the like
+        why = " ".join(str(error).split())
+        raise ConfigError([f"model.runtime: ncnn can't compute {path.name}: {why}; set it to openvino"]) from error
+
+
+def _written(model: Any, size: Size) -> Written:
     (start,), (end,) = model.get_parameters(), model.get_results()
+    if tuple(start.get_shape()) != (1, 3, *size):  # ncnn does not look: it would write beside its memory
+        raise _Unknown(f"it takes {list(start.get_shape())}, and pictures are {size[0]} x {size[1]}")
+    layers, names = _layers(model)
     weights = b"".join(_weights(layer) for layer in layers if layer.weights is not None)
     made = names[_source(end, 0).get_friendly_name()]
     return Written(_text(layers), weights, names[start.get_friendly_name()], made)

@@ -22,14 +22,17 @@ if TYPE_CHECKING:
 
 
 class NcnnRuntime:
-    """One network for all streams, one thread and one picture a call: batching gains nothing on a CPU, streams do."""
+    """One network for all streams, one thread and one picture a call: batching gains nothing on a CPU, streams do.
+
+    Raises `ConfigError`, or `ImportError`, where ncnn can't be had or does not take the network.
+    """
 
     def __init__(self, bundle: Bundle, model: OnnxModel, network: Written, cores: int | None = None) -> None:
         self._bundle = bundle
         self._model = model
         self._network = network
         self._cores = cores or len(os.sched_getaffinity(0))
-        self._net: Any = None
+        self._net: Any = _net(network, model.file)
 
     def __repr__(self) -> str:
         return f"<NcnnRuntime {self._model.file} f32 {self.streams} streams>"
@@ -44,7 +47,7 @@ class NcnnRuntime:
 
     def start(self) -> None:
         self._bundle.refuse_damage()
-        self._net = _loaded(self._network, self._model.file)
+        self._net.load_model_mem(self._network.weights)  # says nothing: the first picture does
         height, width = self._bundle.working_size(1, 1)
         self.infer([np.zeros((height, width, 3), np.uint8)])
 
@@ -75,8 +78,8 @@ class NcnnRuntime:
         return values
 
 
-def _loaded(network: Written, name: str) -> Any:
-    """The weights are not copied: they must live as long as it does."""
+def _net(network: Written, name: str) -> Any:
+    """Without its weights. Raises `ConfigError`, or `ImportError` where there is no ncnn."""
     import ncnn
 
     net = ncnn.Net()
@@ -86,5 +89,4 @@ def _loaded(network: Written, name: str) -> Any:
         setattr(net.opt, option, False)
     if net.load_param_mem(network.layers) != 0:
         raise ConfigError([f"{name}: ncnn cannot load it; set model.runtime to openvino"])
-    net.load_model_mem(network.weights)  # says nothing; the first picture would
     return net

@@ -13,6 +13,7 @@ from bshm_watchd.matting.manifest import ArithmeticModel, BshmModel, FusedModel,
 
 if TYPE_CHECKING:
     from bshm_watchd.config import ModelSettings
+    from bshm_watchd.matting.buckets import Size
     from bshm_watchd.matting.bundle import Bundle
     from bshm_watchd.matting.runtime import Runtime
 
@@ -165,13 +166,20 @@ def _ncnn(bundle: Bundle, wanted: Wanted) -> Runtime:
     model = bundle.manifest.model
     assert isinstance(model, OnnxModel)
     try:
-        network = written(bundle.path(model.file), model.output.tensor)
-    except ConfigError as error:
+        return NcnnRuntime(bundle, model, written(bundle.path(model.file), model.output.tensor, _only_size(bundle)))
+    except (ConfigError, ImportError) as error:
         if wanted.settings.runtime == "ncnn":
-            raise
-        logs.info("OpenVINO computes the network", why="; ".join(error.problems))
+            raise ConfigError([str(error)]) from error
+        logs.info("OpenVINO computes the network", why=error)
         return _openvino(bundle, wanted)
-    return NcnnRuntime(bundle, model, network)
+
+
+def _only_size(bundle: Bundle) -> Size:
+    """Raises `ConfigError` where pictures have several."""
+    sizes = bundle.manifest.working_size.every
+    if len(sizes) != 1:
+        raise ConfigError([f"model.runtime: ncnn computes one size, {bundle.manifest.name} has {len(sizes)}"])
+    return sizes[0]
 
 
 def _bshm_on_tensorflow(bundle: Bundle, wanted: Wanted) -> Runtime:

@@ -26,8 +26,8 @@ MUTANTS = (
         "G1",
         "takes a runtime that knows no GPU for what was decided for one",
         "bshm_watchd/matting/runtimes.py",
-        'if row.gpu or settings.device != "gpu":',
-        "if True:",
+        ' if row.gpu or settings.device != "gpu"]',
+        "]",
         _CHOICE + "test_what_was_decided_for_a_gpu_is_never_computed_by_a_runtime_that_knows_none",
     ),
     Mutant(

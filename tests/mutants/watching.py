@@ -148,7 +148,7 @@ MUTANTS = (
         "L5",
         "looks at a crowd that does not get ready as often as at a few",
         "bshm_watchd/intake/settle.py",
-        "        pause = max(pause, _PAUSE_A_FILE_SECONDS * self._count[Phase.WATCHED])\n",
+        "        pause = max(pause, min(_PAUSE_A_FILE_SECONDS * self._count[Phase.WATCHED], _LONGEST_PAUSE_SECONDS))\n",
         "",
         "tests/test_settle_many.py::test_a_crowd_that_does_not_get_ready_is_looked_at_more_rarely_than_a_few",
     ),
