@@ -14,7 +14,7 @@ from bshm_watchd.bench import results
 from bshm_watchd.bench.drawn import compose, save
 from bshm_watchd.bench.pack import Alpha
 from bshm_watchd.bench.pairs import find_pairs
-from bshm_watchd.bench.quality import Judge, Judged, mean_of, worst_of, written_with_pictures, wrong
+from bshm_watchd.bench.quality import Judge, Judged, mean_of, worst_of, written_with_pictures
 from bshm_watchd.bench.results import Machine, PictureQuality, QualityResult, Stamp
 from bshm_watchd.bench.shown import SHOWN
 from bshm_watchd.errors import ConfigError, RuntimeBroken
@@ -82,7 +82,7 @@ def test_a_matte_that_is_off_everywhere_is_told_by_how_much(tmp_path: Path) -> N
     (picture,) = judged(tmp_path).scenes[0].pictures
     assert picture.mad == pytest.approx(0.2)
     assert picture.sad == pytest.approx(0.2 * HEIGHT * WIDTH / 1000)
-    assert wrong(picture)
+    assert picture.is_wrong
 
 
 def test_a_photo_that_the_model_fails_on_is_told_and_the_others_are_measured(tmp_path: Path) -> None:
@@ -97,7 +97,7 @@ def test_a_photo_that_the_model_fails_on_is_told_and_the_others_are_measured(tmp
     good, bad = judged(tmp_path, spoiled).scenes[0].pictures
     assert (good.failed, good.mad) == (None, 0)
     assert (bad.failed, bad.mad, bad.edge_psnr_db) == ("no usable alpha", None, None)
-    assert wrong(bad)
+    assert bad.is_wrong
 
 
 def test_a_model_that_is_broken_ends_the_measurement(tmp_path: Path) -> None:

@@ -123,6 +123,23 @@ def test_a_picture_that_has_no_matte_any_more_is_worse_without_any_statistics() 
     assert found.newly_failed == ["hair-detail/3.jpg: no alpha"]
 
 
+def test_one_matte_that_becomes_wrong_about_what_is_person_is_worse_whatever_the_others_do() -> None:
+    found = comparison(a_quality_result([0.01] * 8), a_quality_result([0.01] * 7 + [0.12]))
+    assert found.is_worse
+    assert found.newly_failed == ["hair-detail/7.jpg: alpha is off by 12 %, so it is wrong about what is person"]
+
+
+def test_a_matte_that_was_wrong_already_is_nothing_new() -> None:
+    errors = [0.01] * 7 + [0.12]
+    assert comparison(a_quality_result(errors), a_quality_result(errors)).newly_failed == []
+
+
+def test_a_wrong_matte_that_is_gone_altogether_is_new() -> None:
+    errors = [0.01] * 7 + [0.12]
+    found = comparison(a_quality_result(errors), a_quality_result(errors, failed=[7]))
+    assert found.newly_failed == ["hair-detail/7.jpg: no alpha"]
+
+
 def test_a_picture_that_never_had_a_matte_is_nothing_new() -> None:
     found = comparison(a_quality_result([0.01] * 8, failed=[3]), a_quality_result([0.01] * 8, failed=[3]))
     assert not found.is_worse

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bshm_watchd.bench.results import QualityResult, SpeedResult
+from bshm_watchd.bench.told import why_wrong
 from bshm_watchd.bench.verdicts import THRESHOLD, Compared, Figure, compared
 from bshm_watchd.errors import ConfigError
 
@@ -44,8 +45,8 @@ _QUALITY: tuple[tuple[Figure, OfPicture], ...] = (
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """`figures`: in the order of the sets. `newly_failed`: pictures that had a matte before. `notes`: what else
-    differs, and may be why."""
+    """`figures`: in the order of the sets. `newly_failed`: pictures that had a matte and have none, or whose matte
+    has become wrong about what is person. `notes`: what else differs, and may be why."""
 
     figures: list[Compared]
     newly_failed: list[str]
@@ -167,8 +168,13 @@ def _quality(old: QualityResult, new: QualityResult, threshold: float) -> Iterat
 def _newly_failed(old: QualityResult, new: QualityResult) -> Iterator[str]:
     before = _pictures(old)
     for name, picture in _pictures(new).items():
-        if picture.failed is not None and name in before and before[name].failed is None:
-            yield f"{'/'.join(name)}: {picture.failed}"
+        if name in before and _fails_anew(before[name], picture):
+            yield f"{'/'.join(name)}: {why_wrong(picture)}"
+
+
+def _fails_anew(before: PictureQuality, now: PictureQuality) -> bool:
+    lost = now.failed is not None and before.failed is None
+    return lost or (now.is_wrong and not before.is_wrong)
 
 
 def _pictures(result: QualityResult) -> dict[tuple[str, str], PictureQuality]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bshm_watchd.bench.pairs import Found, Pair, Scene, different_sizes, refuse_unusable
-from bshm_watchd.bench.quality_errors import FAILED, errors
+from bshm_watchd.bench.quality_errors import errors
 from bshm_watchd.bench.results import PictureQuality, QualityResult, SceneQuality, Stamp, written
 from bshm_watchd.bench.shown import Shown, shown_of, telling, write_shown
 from bshm_watchd.bench.stamping import stamp_of
@@ -119,11 +119,6 @@ def mean_of(pictures: Sequence[PictureQuality], error: str) -> float | None:
     """Over those that have a matte; None where none has."""
     values = [value for picture in pictures if (value := getattr(picture, error)) is not None]
     return statistics.fmean(values) if values else None
-
-
-def wrong(picture: PictureQuality) -> bool:
-    """Without a matte, or with one that is wrong about what is person."""
-    return picture.failed is not None or (picture.mad is not None and picture.mad > FAILED)
 
 
 def worst_of(pictures: Sequence[PictureQuality]) -> PictureQuality | None:

@@ -15,6 +15,8 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from bshm_watchd.errors import ConfigError
 from bshm_watchd.stages import Stage
 
+WRONG_MAD = 0.05  # above it a matte is wrong about what is person, not about its edges
+
 
 class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -143,6 +145,11 @@ class PictureQuality(_Frozen):
     edge_psnr_db: float | None
     matte_seconds: float | None
     failed: str | None = None
+
+    @property
+    def is_wrong(self) -> bool:
+        """Without a matte, or with one that is wrong about what is person."""
+        return self.failed is not None or (self.mad is not None and self.mad > WRONG_MAD)
 
 
 class SceneQuality(_Frozen):

@@ -57,7 +57,7 @@ def _print(found: Comparison, threshold: float) -> None:
         rows = [_row(one) for one in found.figures if one.place == place]
         print_table(("", "figure", "old", "new", "change", "p"), rows, whole=("", "old", "new", "change", "p"))
     for line in found.newly_failed:
-        complain(f"no matte any more: {line}")
+        complain(f"fails now, and did not before: {line}")
     if found.notes:
         print_heading("what else is not the same")
         for line in found.notes:

@@ -68,7 +68,7 @@ def _lines(compared: Comparison) -> Iterator[str]:
         if one.verdict in ("regression", "better"):
             was, now = (f"{value:.4g} {one.unit}".strip() for value in (one.old, one.new))
             yield f"{one.verdict}: {one.place}, {one.subject}: {now}, expected {was} ({percent(one.ratio)})"
-    yield from (f"regression: no matte any more: {line}" for line in compared.newly_failed)
+    yield from (f"regression: fails now, and did not before: {line}" for line in compared.newly_failed)
     yield from (f"not the same: {line}" for line in compared.notes)
     yield from conclusion(compared, _THRESHOLD_PERCENT)
 

@@ -88,10 +88,10 @@ def print_quality(result: QualityResult) -> None:
 
 
 def _row(name: str, pictures: Sequence[PictureQuality]) -> tuple[str, ...]:
-    from bshm_watchd.bench.quality import mean_of, worst_of, wrong
+    from bshm_watchd.bench.quality import mean_of, worst_of
 
     means = [_number(mean_of(pictures, error), digits) for error, digits in _DIGITS.items()]
-    worst, failures = worst_of(pictures), sum(map(wrong, pictures))
+    worst, failures = worst_of(pictures), sum(picture.is_wrong for picture in pictures)
     share = f"{failures} ({failures / len(pictures):.0%})" if failures else "none"
     return (name, str(len(pictures)), *means, share, "" if worst is None else _told(worst))
 
