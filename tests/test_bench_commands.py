@@ -14,6 +14,7 @@ from bshm_watchd.bench.speed_figures import cpu_per_photo, stage_shares
 from bshm_watchd.cli.main import run_command
 from bshm_watchd.cli.speed_tables import print_speed, told
 from bshm_watchd.errors import ConfigError
+from bshm_watchd.matting.bundle import catalogue
 from tests.support.results import a_quality_result, a_set, a_speed_result
 
 
@@ -98,6 +99,15 @@ def test_photos_a_second_and_an_hour_are_told_and_the_share_of_the_limit(capsys:
     assert f"{one.photos_per_second:.2f} (median of 6 bursts of 10" in out
     assert f"{one.photos_per_second * 3600:,.0f}" in out
     assert f"{one.photos_per_second * 0.6 / 2:.0%} (what 2 cores could do at most)" in out  # .6 s of CPU a photo
+
+
+def test_a_place_to_measure_is_meant_from_where_one_stands_wherever_the_daemon_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    bundle = str(catalogue()["arithmetic"].directory)
+    assert run_command(["bench", "speed", "--on", "missing", "--bundle", bundle]) == 78
+    assert f"{tmp_path}/missing" in capsys.readouterr().err
 
 
 def test_a_percentile_of_too_few_samples_is_not_told(capsys: pytest.CaptureFixture[str]) -> None:

@@ -43,7 +43,11 @@ def speed(
     large: Annotated[bool, typer.Option("--large", help="Built photos of 45 MP, too.")] = False,
     on: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="A directory on the disk to measure with; else the one for temporary files."),
+        typer.Option(
+            metavar="DIR",
+            resolve_path=True,
+            help="A directory on the disk to measure with; else the one for temporary files.",
+        ),
     ] = None,
     folder: Annotated[
         str | None, typer.Option(metavar="NAME", help="The hot folder whose settings count; else the first one.")
