@@ -10,10 +10,11 @@ import pytest
 
 from bshm_watchd.bench.alone import Alone
 from bshm_watchd.bench.course import Courses, Event
+from bshm_watchd.bench.effort import Effort
 from bshm_watchd.bench.measured_settings import without_configuration
 from bshm_watchd.bench.photo_set import PhotoSet
 from bshm_watchd.bench.results import SpeedOfSet, StageCost
-from bshm_watchd.bench.speed import Effort, SpeedBench, Subject, settle_seconds
+from bshm_watchd.bench.speed import SpeedBench, Subject, settle_seconds
 from bshm_watchd.config import HotFolderSettings
 from bshm_watchd.matting.bundle import catalogue
 from bshm_watchd.matting.devices.choice import Device

@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 
 from bshm_watchd.bench.comparing import Comparison, comparison
+from bshm_watchd.bench.effort import BY_DEFAULT
 from bshm_watchd.bench.results import Machine
+from bshm_watchd.bench.verdicts import enough_samples
 from bshm_watchd.cli.bench_compare import conclusion
 from bshm_watchd.errors import ConfigError
 from tests.support.results import a_quality_result, a_set, a_speed_result, a_stamp, noisy
@@ -63,6 +65,10 @@ def test_a_great_change_in_three_rounds_can_t_be_told_from_chance_and_says_what_
     found = comparison(a_speed_result(old), a_speed_result(new))
     assert verdicts(found)["photos/s in bursts"] == "too few"
     assert any("too few samples can't tell" in line and "--rounds" in line for line in conclusion(found, 5))
+
+
+def test_what_is_measured_by_default_is_enough_to_tell_a_change_from_chance() -> None:
+    assert min(BY_DEFAULT.rounds, BY_DEFAULT.lone, BY_DEFAULT.cold) >= enough_samples(paired=False)
 
 
 def test_samples_that_are_all_over_the_place_say_that_it_may_be_chance() -> None:

@@ -29,6 +29,7 @@ from bshm_watchd.matting.measured_runtime import settled_runtime
 from bshm_watchd.matting.remembered import DIRECTORY
 
 if TYPE_CHECKING:
+    from bshm_watchd.bench.effort import Effort
     from bshm_watchd.bench.photo_set import PhotoSet, Told
     from bshm_watchd.bench.results import Stamp
     from bshm_watchd.config import HotFolderSettings, Settings
@@ -36,18 +37,6 @@ if TYPE_CHECKING:
     from bshm_watchd.matting.devices.choice import Device
 
 _A_MOMENT_SECONDS = 0.2  # past the time that a file must keep still
-
-
-@dataclass(frozen=True, slots=True)
-class Effort:
-    """`photos`: in a burst; `rounds`: bursts; `lone`: photos by themselves; `cold`: starts; `alone`: photos whose
-    stages are measured. None of them counts what is done first and not counted."""
-
-    photos: int = 20
-    rounds: int = 5
-    lone: int = 20
-    cold: int = 3
-    alone: int = 7
 
 
 @dataclass(frozen=True, slots=True)

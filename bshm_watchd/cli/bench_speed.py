@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from bshm_watchd.bench.effort import BY_DEFAULT, Effort
 from bshm_watchd.cli import chosen
 from bshm_watchd.cli.bars import bars
 from bshm_watchd.cli.console import complain, print_json, say
@@ -20,11 +21,10 @@ from bshm_watchd.cli.speed_tables import print_speed
 if TYPE_CHECKING:
     from bshm_watchd.bench.photo_set import PhotoSet, Told
     from bshm_watchd.bench.results import SpeedResult
-    from bshm_watchd.bench.speed import Effort, Subject
+    from bshm_watchd.bench.speed import Subject
     from bshm_watchd.config import HotFolderSettings, Settings
 
 _PREFIX = "bshm-watchd-bench-"
-_ROUNDS = 6
 _IN_MEMORY = ("tmpfs", "ramfs")
 
 
@@ -36,10 +36,12 @@ def speed(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="FILE", dir_okay=False, help="Keep the result in FILE.")
     ] = None,
-    photos: Annotated[int, typer.Option(min=1, max=1000, metavar="N", help="Photos in a burst.")] = 20,
-    rounds: Annotated[int, typer.Option(min=1, max=100, metavar="N", help="Bursts that count.")] = _ROUNDS,
-    lone: Annotated[int, typer.Option(min=1, max=1000, metavar="N", help="Photos that are dropped alone.")] = 20,
-    cold: Annotated[int, typer.Option(min=1, max=100, metavar="N", help="Starts that count.")] = 3,
+    photos: Annotated[int, typer.Option(min=1, max=1000, metavar="N", help="Photos in a burst.")] = BY_DEFAULT.photos,
+    rounds: Annotated[int, typer.Option(min=1, max=100, metavar="N", help="Bursts that count.")] = BY_DEFAULT.rounds,
+    lone: Annotated[
+        int, typer.Option(min=1, max=1000, metavar="N", help="Photos that are dropped alone.")
+    ] = BY_DEFAULT.lone,
+    cold: Annotated[int, typer.Option(min=1, max=100, metavar="N", help="Starts that count.")] = BY_DEFAULT.cold,
     large: Annotated[bool, typer.Option("--large", help="Built photos of 45 MP, too.")] = False,
     on: Annotated[
         Path | None,
@@ -74,7 +76,6 @@ def speed(
       bshm-watchd bench compare before.json today.json
     """
     from bshm_watchd.bench.result_files import keep, refuse_unfit
-    from bshm_watchd.bench.speed import Effort
 
     if output is not None:
         refuse_unfit(output)
@@ -135,11 +136,9 @@ def _measured(subject: Subject, effort: Effort, photos: Path | None, large: bool
 
 def measured_sets(context: typer.Context, sets: Sequence[Path], told: Told) -> SpeedResult:
     """A set of each directory's photos, with the configured model and the effort of `bench speed`."""
-    from bshm_watchd.bench.speed import Effort
-
-    subject, effort = _subject(_settings(context, None, None), None), Effort(rounds=_ROUNDS)
-    own = [_own(directory, effort) for directory in sets]
-    return _with_daemon(subject, effort, Path(tempfile.gettempdir()), told, lambda _: own)
+    subject = _subject(_settings(context, None, None), None)
+    own = [_own(directory, BY_DEFAULT) for directory in sets]
+    return _with_daemon(subject, BY_DEFAULT, Path(tempfile.gettempdir()), told, lambda _: own)
 
 
 def _with_daemon(
