@@ -42,7 +42,7 @@ def a_set(*, slower: float = 1.0, seed: int = 0, rounds: int = 6, lone: int = 20
     content: dict[str, Any] = {
         "name": "1080p", "photos": 10, "megapixels": 2.07, "outputs": ["cutout png"], "settle_seconds": 2.0,
         "first_result_seconds": noisy(4 * slower, 6, seed + 1),
-        "drop_to_result_seconds": noisy(2.6 * slower, lone, seed + 2),
+        "drop_to_result_seconds": [2.0 + one for one in noisy(0.6 * slower, lone, seed + 2)],
         "matte_seconds": noisy(0.45 * slower, lone, seed + 3),
         "in_burst_seconds": noisy(1.5 * slower, 10 * rounds, seed + 4),
         "rounds": [Round(photos=10, seconds=one, cpu_seconds=one * 1.9, peak_mib=600) for one in seconds],
