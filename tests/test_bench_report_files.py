@@ -142,6 +142,27 @@ def test_a_file_that_is_no_result_is_named(tmp_path: Path, content: str) -> None
     assert not (tmp_path / "report").exists()
 
 
+def test_a_report_of_fewer_results_leaves_nothing_of_the_earlier_one(tmp_path: Path) -> None:
+    out = tmp_path / "report"
+    shown = {"group": small_jpegs(tmp_path, "anna")}
+    write_report([speed_file(tmp_path), stored(tmp_path / "quality.json", a_quality_result(shown=shown))], out)
+    (out / "report-plots" / "notes.svg").write_text("somebody's own")
+    made = write_report([speed_file(tmp_path)], out)
+    assert set((out / "report-plots").iterdir()) == {*made[2:], out / "report-plots" / "notes.svg"}
+
+
+@pytest.mark.contract("P2")
+@pytest.mark.parametrize("name", ["report.html", "report.md", "report-plots/speed-1-1.svg"])
+def test_what_is_no_report_of_ours_is_left_alone(tmp_path: Path, name: str) -> None:
+    theirs = tmp_path / "out" / name
+    theirs.parent.mkdir(parents=True)
+    theirs.write_text("How fast we were: see bshm-watchd bench report")
+    with pytest.raises(ConfigError, match=f"{name}: .* left alone; name another directory"):
+        write_report([speed_file(tmp_path)], tmp_path / "out")
+    assert theirs.read_text() == "How fast we were: see bshm-watchd bench report"
+    assert [path for path in (tmp_path / "out").rglob("*") if path.is_file()] == [theirs]
+
+
 def test_a_directory_that_can_t_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "taken").write_text("a file")
     with pytest.raises(ConfigError, match=r"taken.*: .*; name a directory that you may write with -o"):
