@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import click
 import pytest
+import typer
 
 from bshm_watchd import __version__
 from bshm_watchd.bench import results
@@ -19,6 +21,7 @@ from bshm_watchd.bench.quality import Judge, Judged
 from bshm_watchd.bench.results import Machine, QualityResult, SpeedResult, Stamp
 from bshm_watchd.bench.whole import Held, Parts, Result
 from bshm_watchd.cli.bench_library import Doing, work_through
+from bshm_watchd.cli.bench_parts import doing
 from bshm_watchd.errors import ConfigError, WatchdError
 from bshm_watchd.matting.photo import Photo
 from tests.support.clock import FakeClock
@@ -145,6 +148,14 @@ def test_a_library_of_quality_alone_is_measured(bench: Bench) -> None:
     (bench.library / SPEED).rename(bench.library / "elsewhere")
     assert bench.run() == 0
     assert [result.kind for result in bench.shown] == ["quality"]
+
+
+def test_without_what_the_report_takes_nothing_is_measured_and_it_is_said_what_to_install(bench: Bench) -> None:
+    def load(name: str) -> object:
+        raise ImportError(name)
+
+    with pytest.raises(ConfigError, match=r"pip install 'bshm-watchd\[bench\]'"):
+        doing(typer.Context(click.Command("all")), bench.library, load)
 
 
 # -- what is expected ----------------------------------------------------------------------------------------

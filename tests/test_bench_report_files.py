@@ -165,7 +165,7 @@ def test_what_is_no_report_of_ours_is_left_alone(tmp_path: Path, name: str) -> N
 
 def test_a_directory_that_can_t_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "taken").write_text("a file")
-    with pytest.raises(ConfigError, match=r"taken.*: .*; name a directory that you may write with -o"):
+    with pytest.raises(ConfigError, match=r"taken.*: .*; name a directory that you may write"):
         write_report([speed_file(tmp_path)], tmp_path / "taken")
 
 

@@ -67,7 +67,7 @@ def comparison(old: Either, new: Either, threshold: float = THRESHOLD, *, anyway
     else:
         raise ConfigError([f"one is of {old.kind}, the other of {new.kind}: compare two of one kind"])
     if obstacles and not anyway:
-        advice = "measure both alike, or compare them all the same with --anyway"
+        advice = "measure both alike, or compare them all the same with `bench compare --anyway`"
         raise ConfigError([*obstacles, f"these results can't be compared; {advice}"])
     if not figures and not failed:
         raise ConfigError(["they have nothing in common to compare: measure both with the same photos"])

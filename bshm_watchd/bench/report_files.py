@@ -44,7 +44,7 @@ def replace_report(directory: Path, files: Mapping[str, bytes]) -> list[Path]:
         for name, content in files.items():
             _replace(directory / name, content)
     except OSError as error:
-        told = f"{error.filename}: {error.strerror}; name a directory that you may write with -o"
+        told = f"{error.filename}: {error.strerror}; name a directory that you may write: `bench report -o DIR`"
         raise ConfigError([told]) from error
     return [directory / name for name in files]
 

@@ -81,10 +81,11 @@ def conclusion(found: Comparison, threshold: float) -> list[str]:
     worse = count["regression"] + len(found.newly_failed)
     lines = [f"{worse} worse, {count['better']} better, by more than {threshold:g} % and than chance (p <= {ALPHA:g})"]
     if count["chance"]:
-        more = "measure again, with more --rounds, when the machine does nothing else"
+        more = "measure again when the machine does nothing else, with more bursts (`bench speed --rounds`)"
         lines.append(f"{count['chance']} differ as chance makes them differ; to be sure, {more}")
     if count["too few"]:
-        more = f"at least {enough_samples(paired=False)} (--rounds, --lone, --cold), or {enough_samples(paired=True)}"
+        few = f"at least {enough_samples(paired=False)} of a kind (`bench speed --rounds, --lone, --cold`)"
+        more = f"{few}, or {enough_samples(paired=True)}"
         lines.append(f"{count['too few']} differ, and too few samples can't tell whether by chance; {more} pictures")
     return lines
 

@@ -74,8 +74,9 @@ def all_(
     """Measure speed and quality with all of a library, compare with what is expected of this machine, write a report.
 
     Results go into LIBRARY/results/MACHINE/DATE-VERSION/, the report (report.html, report.md) beside them. Exit code 1
-    where anything is worse than what --store kept, 78 where the two can't be compared. It takes a while; have the
-    machine do nothing else meanwhile.
+    where anything is worse than what --store kept, 78 where the two can't be compared. Speed is
+    measured below LIBRARY, so have it on the disk that your hot folders are on. It takes a while; have the machine do
+    nothing else meanwhile. The report takes two more libraries: pip install 'bshm-watchd[bench]'.
 
     \b
     Examples:
@@ -84,7 +85,7 @@ def all_(
     """
     from bshm_watchd.cli.bench_parts import doing
 
-    code = work_through(library, doing(context), store=store, as_json=as_json)
+    code = work_through(library, doing(context, library), store=store, as_json=as_json)
     if code:
         raise typer.Exit(code)
 

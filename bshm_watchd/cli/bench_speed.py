@@ -134,11 +134,11 @@ def _measured(subject: Subject, effort: Effort, photos: Path | None, large: bool
         return _with_daemon(subject, effort, on, told, lambda base: own or _built(large, base, effort, told))
 
 
-def measured_sets(context: typer.Context, sets: Sequence[Path], told: Told) -> SpeedResult:
-    """A set of each directory's photos, with the configured model and the effort of `bench speed`."""
+def measured_sets(context: typer.Context, sets: Sequence[Path], on: Path, told: Told) -> SpeedResult:
+    """A set of each directory's photos, with the configured model and the effort of `bench speed`; below `on`."""
     subject = _subject(_settings(context, None, None), None)
     own = [_own(directory, BY_DEFAULT) for directory in sets]
-    return _with_daemon(subject, BY_DEFAULT, Path(tempfile.gettempdir()), told, lambda _: own)
+    return _with_daemon(subject, BY_DEFAULT, on.resolve(), told, lambda _: own)
 
 
 def _with_daemon(
@@ -189,13 +189,13 @@ def _directory_on(place: Path) -> Iterator[Path]:
         with tempfile.TemporaryDirectory(prefix=_PREFIX, dir=place) as base:
             yield Path(base)
     except OSError as error:
-        advice = "name a directory with room that this user may write to with --on DIR"
+        advice = "measure where there is room and this user may write: `bench speed --on DIR`"
         raise ConfigError([f"{error.filename or place}: {error.strerror}; {advice}"]) from error
 
 
 def _warn(on: Path, where: str) -> None:
     if where in _IN_MEMORY:
-        complain(f"{on} is in memory ({where}): syncing costs nothing there; measure on a disk with --on DIR")
+        complain(f"{on} is in memory ({where}): syncing costs nothing there; measure on a disk: `bench speed --on DIR`")
     busy, cores = os.getloadavg()[0], len(os.sched_getaffinity(0))
     if busy > cores / 2:
         complain(f"the machine is busy (load average {busy:.1f}, {cores} cores): measure again when it is idle")
