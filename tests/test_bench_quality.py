@@ -229,6 +229,19 @@ def test_json_is_the_result_itself(studio: Configured, tmp_path: Path) -> None:
     assert [picture.name for picture in result.scenes[0].pictures] == ["a"]
 
 
+@pytest.mark.parametrize("words", [(), ("--json",)])
+def test_a_disk_that_refuses_the_result_costs_none_of_the_figures(
+    studio: Configured, tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    save(tmp_path / "set" / "anna.png", compose(1, HEIGHT, WIDTH).pixels)
+    save(tmp_path / "set" / "anna.matte.png", figure(1))
+    (tmp_path / "q.shown").write_text("in the way of the pictures")
+    told = typed("bench", "quality", str(tmp_path / "set"), "-o", str(tmp_path / "q.json"), *words)
+    assert told.code == 78
+    assert "q.shown" in told.err
+    assert "anna" in told.out
+
+
 def test_a_place_that_can_not_take_the_result_is_refused_before_anything_is_measured(
     studio: Configured, tmp_path: Path
 ) -> None:

@@ -58,12 +58,16 @@ def quality(
     with interruptible(), bars() as told:
         stamp, judged = measured(found, model, limits, state_dir, told)
     result = QualityResult(stamp=stamp, scenes=list(judged.scenes))
-    if output is not None:
-        result = written_with_pictures(output, stamp, judged)
+    if not as_json:
+        print_quality(result)
+    try:
+        if output is not None:
+            result = written_with_pictures(output, stamp, judged)
+    finally:  # what was measured is told although its file was not written
+        if as_json:
+            print_json(result.model_dump(mode="json"))
     if as_json:
-        print_json(result.model_dump(mode="json"))
         return
-    print_quality(result)
     if output is None:
         say("\nnot kept: -o FILE keeps it, to be compared with later ones")
     else:
