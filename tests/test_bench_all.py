@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -59,6 +59,7 @@ class Bench:
     sets: list[str] = field(default_factory=list)
     scenes: list[str] = field(default_factory=list)
     shown: list[Result] = field(default_factory=list)
+    sets_unfit: Exception | None = None
     speed_fails: Exception | None = None
 
     def run(self, *, store: bool = False, as_json: bool = False) -> int:
@@ -67,10 +68,15 @@ class Bench:
             self.library, Doing(lambda _: parts, self.shown.append, self._report), store=store, as_json=as_json
         )
 
-    def _speed(self, sets: Sequence[Path]) -> SpeedResult:
+    def _speed(self, sets: Sequence[Path]) -> Callable[[], SpeedResult]:
+        if self.sets_unfit is not None:
+            raise self.sets_unfit
+        self.sets = [path.name for path in sets]
+        return self._speed_now
+
+    def _speed_now(self) -> SpeedResult:
         if self.speed_fails is not None:
             raise self.speed_fails
-        self.sets = [path.name for path in sets]
         return SpeedResult(stamp=stamp(self.bundle), sets=[])
 
     def _quality(self, directory: Path) -> tuple[Stamp, Judged]:
@@ -137,6 +143,13 @@ def test_measuring_that_fails_keeps_nothing(bench: Bench) -> None:
     with pytest.raises(WatchdError, match="the daemon failed"):
         bench.run()
     assert list((bench.library / "results").iterdir()) == []
+
+
+def test_photos_that_can_t_be_measured_are_told_before_any_time_is_spent_on_quality(bench: Bench) -> None:
+    bench.sets_unfit = ConfigError(["own-set: no photos are in that directory"])
+    with pytest.raises(ConfigError, match="own-set: no photos"):
+        bench.run()
+    assert bench.scenes == []
 
 
 def test_without_anything_to_measure_it_is_said_how_to_build_it(tmp_path: Path) -> None:

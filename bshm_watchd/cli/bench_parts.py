@@ -34,10 +34,10 @@ def doing(context: typer.Context, library: Path, load: Callable[[str], object] =
 
 def _parts(context: typer.Context, library: Path, told: Told) -> Parts:
     from bshm_watchd.bench.whole import Parts
-    from bshm_watchd.cli.bench_speed import measured_sets
+    from bshm_watchd.cli.bench_speed import sets_to_measure
 
     return Parts(
-        lambda sets: measured_sets(context, sets, library, told),
+        lambda sets: sets_to_measure(context, sets, library, told),
         lambda directory: _quality(context, directory, told),
         _compared,
         SystemClock(),

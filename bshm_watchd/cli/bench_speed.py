@@ -134,11 +134,14 @@ def _measured(subject: Subject, effort: Effort, photos: Path | None, large: bool
         return _with_daemon(subject, effort, on, told, lambda base: own or _built(large, base, effort, told))
 
 
-def measured_sets(context: typer.Context, sets: Sequence[Path], on: Path, told: Told) -> SpeedResult:
-    """A set of each directory's photos, with the configured model and the effort of `bench speed`; below `on`."""
+def sets_to_measure(context: typer.Context, sets: Sequence[Path], on: Path, told: Told) -> Callable[[], SpeedResult]:
+    """What measures a set of each directory's photos, with the configured model and the effort of `bench speed`.
+
+    Below `on`. Raises `ConfigError` where the model or the photos are not fit for it.
+    """
     subject = _subject(_settings(context, None, None), None)
     own = [_own(directory, BY_DEFAULT) for directory in sets]
-    return _with_daemon(subject, BY_DEFAULT, on.resolve(), told, lambda _: own)
+    return lambda: _with_daemon(subject, BY_DEFAULT, on.resolve(), told, lambda _: own)
 
 
 def _with_daemon(
