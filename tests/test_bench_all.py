@@ -242,3 +242,15 @@ def test_json_tells_the_verdicts_and_where_all_is(bench: Bench, capsys: pytest.C
     assert told["ok"] is False
     assert {one["kind"]: one["worse"] for one in told["verdicts"]} == {"quality": True, "speed": False}
     assert told["report"] == [f"{bench.library}/{PLACE}-2/report.html"]
+
+
+def test_json_says_ok_wherever_it_ends_with_0_although_it_got_worse(
+    bench: Bench, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bench.run(store=True)
+    bench.off = 40
+    capsys.readouterr()
+    assert bench.run(store=True, as_json=True) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["ok"] is True
+    assert {one["kind"]: one["worse"] for one in told["verdicts"]} == {"quality": True, "speed": False}

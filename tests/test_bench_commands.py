@@ -142,18 +142,24 @@ def test_a_result_comes_back_as_it_was_kept(tmp_path: Path) -> None:
 
 
 def test_a_result_may_replace_a_result(old: Path) -> None:
-    refuse_unfit(old)
+    refuse_unfit(old, "speed")
+
+
+@pytest.mark.contract("P2")
+def test_a_result_of_another_kind_is_left_alone(old: Path) -> None:
+    with pytest.raises(ConfigError, match="is a result of `bench speed`, so it is left alone"):
+        refuse_unfit(old, "quality")
 
 
 def test_a_place_that_does_not_take_it_is_told(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="not kept"):
         keep(tmp_path / "missing" / "one.json", a_speed_result())
     with pytest.raises(ConfigError, match="its directory is missing"):
-        refuse_unfit(tmp_path / "missing" / "one.json")
+        refuse_unfit(tmp_path / "missing" / "one.json", "speed")
 
 
 @pytest.mark.contract("P2")
 def test_what_is_no_result_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "letter").write_text("dear")
     with pytest.raises(ConfigError, match="left alone"):
-        refuse_unfit(tmp_path / "letter")
+        refuse_unfit(tmp_path / "letter", "speed")

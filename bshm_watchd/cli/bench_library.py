@@ -112,11 +112,12 @@ def work_through(library: Path, doing: Doing, *, store: bool, as_json: bool) -> 
         _print_verdicts([one for one in found if one.held is not None or not store])
     stored = whole.store(library, measured) if store else []
     report = doing.report(list(measured.results), measured.place)
+    code = 0 if store else _exit_code(found)
     if as_json:
-        print_json(_as_json(measured, found, stored, report))
+        print_json({"ok": code == 0, **_as_json(measured, found, stored, report)})
     else:
         _print_end(measured, stored, report)
-    return 0 if store else _exit_code(found)
+    return code
 
 
 def _measured_and_held(library: Path, doing: Doing) -> tuple[Measured, list[Verdict]]:
@@ -159,7 +160,6 @@ def _as_json(
     measured: Measured, found: Sequence[Verdict], stored: Sequence[Path], report: Sequence[Path]
 ) -> dict[str, object]:
     return {
-        "ok": _exit_code(found) == 0,
         "place": str(measured.place),
         "results": [str(path) for path in measured.results],
         "verdicts": [_verdict_as_json(one) for one in found],

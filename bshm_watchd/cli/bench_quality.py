@@ -51,7 +51,7 @@ def quality(
     from bshm_watchd.bench.shown import directory_of
 
     if output is not None:
-        refuse_unfit(output)
+        refuse_unfit(output, "quality")
     found = find_pairs(directory)
     tell_left_out(found.left_out)
     state_dir, model, limits = chosen.model_and_limits(context)

@@ -78,7 +78,7 @@ def speed(
     from bshm_watchd.bench.result_files import keep, refuse_unfit
 
     if output is not None:
-        refuse_unfit(output)
+        refuse_unfit(output, "speed")
     subject = _subject(_settings(context, bundle, precision), folder)
     effort = Effort(photos=photos, rounds=rounds, lone=lone, cold=cold)
     with interruptible():
