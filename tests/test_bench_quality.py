@@ -158,6 +158,15 @@ def test_a_failed_picture_is_worse_than_any_other() -> None:
     assert [one.name for one in (worst_of(pictures), worst_of([pictures[0], pictures[2]])) if one] == ["b", "c"]
 
 
+def test_a_scene_is_known_by_what_is_in_its_photos_and_mattes(tmp_path: Path) -> None:
+    for name, seed in (("a", 1), ("b", 2)):
+        pair(tmp_path, name, figure(seed))
+    before = judged(tmp_path).scenes[0].photos_sha256
+    assert before and judged(tmp_path).scenes[0].photos_sha256 == before
+    save(tmp_path / "a.matte.png", figure(3))
+    assert judged(tmp_path).scenes[0].photos_sha256 != before
+
+
 def test_a_result_shows_best_median_and_worst_of_each_scene(tmp_path: Path) -> None:
     for number, off in enumerate((40, 0, 90, 10, 60)):
         pair(tmp_path / "set" / "studio", f"p{number}", figure(number), off)

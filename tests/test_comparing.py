@@ -6,11 +6,11 @@ import pytest
 
 from bshm_watchd.bench.comparing import Comparison, comparison
 from bshm_watchd.bench.effort import BY_DEFAULT
-from bshm_watchd.bench.results import Machine
+from bshm_watchd.bench.results import Machine, SceneQuality
 from bshm_watchd.bench.verdicts import enough_samples
 from bshm_watchd.cli.bench_compare import conclusion
 from bshm_watchd.errors import ConfigError
-from tests.support.results import a_quality_result, a_set, a_speed_result, a_stamp, noisy
+from tests.support.results import a_picture, a_quality_result, a_set, a_speed_result, a_stamp, noisy
 
 
 def verdicts(found: Comparison) -> dict[str, str]:
@@ -197,6 +197,13 @@ def test_sets_that_were_not_measured_alike_are_refused() -> None:
         comparison(a_speed_result(a_set()), a_speed_result(a_set(photos=40)))
 
 
+def test_a_set_of_other_photos_is_refused_although_it_is_called_the_same() -> None:
+    old, new = (a_speed_result(a_set(photos_sha256=letter * 64)) for letter in "ab")
+    with pytest.raises(ConfigError, match=f"1080p: photos, sha256: {'a' * 12} before, {'b' * 12} now"):
+        comparison(old, new)
+    assert not comparison(old, a_speed_result(a_set())).is_worse  # of an unknown set nothing is known to differ
+
+
 def test_who_wants_them_compared_anyway_is_told_what_differs() -> None:
     found = comparison(a_speed_result(), a_speed_result(stamp=a_stamp(bundle="portrait")), anyway=True)
     assert "bundle: u2netp before, portrait now" in found.notes
@@ -220,6 +227,17 @@ def test_quality_may_be_compared_between_machines() -> None:
 def test_quality_of_other_pictures_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"only the new one has hair-detail/8\.jpg"):
         comparison(a_quality_result([0.01] * 8), a_quality_result([0.01] * 9))
+
+
+def test_quality_of_pictures_with_other_content_is_refused_although_they_are_called_the_same() -> None:
+    old, new = (
+        a_quality_result([0.01] * 8).model_copy(
+            update={"scenes": [SceneQuality(scene="group", pictures=[a_picture("a", 0.01)], photos_sha256=letter * 64)]}
+        )
+        for letter in "ab"
+    )
+    with pytest.raises(ConfigError, match="group: photos and mattes, sha256: aaaaaaaaaaaa before"):
+        comparison(old, new)
 
 
 def test_another_version_of_the_program_and_of_a_network_is_told_and_compared() -> None:

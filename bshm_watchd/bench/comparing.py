@@ -94,7 +94,10 @@ def _obstacles_to_quality(old: QualityResult, new: QualityResult) -> list[str]:
     before, now = (_pictures(one).keys() for one in (old, new))
     only = [f"only the {which} one has {'/'.join(name)}" for which, names in
             (("old", before - now), ("new", now - before)) for name in sorted(names)[:3]]  # fmt: skip
-    return [*_obstacles(old.stamp, new.stamp), *only]
+    named = {one.scene: one.photos_sha256 for one in old.scenes}
+    scenes = [(one.scene, named[one.scene], one.photos_sha256) for one in new.scenes if one.scene in named]
+    others = [line for scene, *both in scenes for line in _other_photos(f"{scene}: photos and mattes", *both)]
+    return [*_obstacles(old.stamp, new.stamp), *only, *others]
 
 
 def _obstacles(before: Stamp, now: Stamp) -> list[str]:
@@ -109,7 +112,13 @@ def _set_differs(old: SpeedOfSet, new: SpeedOfSet) -> Iterator[str]:
     yield from _differs(f"{new.name}: photos in a burst", str(old.photos), str(new.photos))
     yield from _differs(f"{new.name}: megapixels", f"{old.megapixels:.2f}", f"{new.megapixels:.2f}")
     yield from _differs(f"{new.name}: outputs", ", ".join(old.outputs), ", ".join(new.outputs))
+    yield from _other_photos(f"{new.name}: photos", old.photos_sha256, new.photos_sha256)
     yield from _differs(f"{new.name}: settling, s", f"{old.settle_seconds:g}", f"{new.settle_seconds:g}")
+
+
+def _other_photos(what: str, old: str, new: str) -> list[str]:
+    """None where either is not known."""
+    return _differs(f"{what}, sha256", _short(old), _short(new)) if old and new else []
 
 
 def _notes(old: Either, new: Either) -> Iterator[str]:

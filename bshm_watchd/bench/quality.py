@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from bshm_watchd.bench.pairs import Found, Pair, Scene, different_sizes, refuse_unusable
 from bshm_watchd.bench.quality_errors import errors
 from bshm_watchd.bench.results import PictureQuality, QualityResult, SceneQuality, Stamp, written
+from bshm_watchd.bench.same_photos import photos_sha256
 from bshm_watchd.bench.shown import Shown, shown_of, telling, write_shown
 from bshm_watchd.bench.stamping import stamp_of
 from bshm_watchd.bench.writing import writing
@@ -57,7 +58,9 @@ class Judge:
         qualities, shown = [], {}
         for scene in scenes:
             pictures = list(self._scene(scene, told))
-            qualities.append(SceneQuality(scene=scene.name, pictures=[quality for quality, _ in pictures]))
+            sha256 = photos_sha256((pair.photo, pair.matte) for pair in scene.pairs)
+            told_of = [quality for quality, _ in pictures]
+            qualities.append(SceneQuality(scene=scene.name, pictures=told_of, photos_sha256=sha256))
             shown[scene.name] = telling([picture for _, picture in pictures if picture is not None])
         return Judged(tuple(qualities), shown)
 

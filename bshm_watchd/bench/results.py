@@ -95,7 +95,7 @@ class SpeedOfSet(_Frozen):
     `first_result_seconds`: from a process's start to its first result, cold. `drop_to_result_seconds`: of a lone photo
     in the resident daemon, `settle_seconds` of it waiting whether it is whole. `matte_seconds`: the model alone.
     `in_burst_seconds`: claim to result of each photo in the bursts. `batches`: photos a second by pictures in a batch,
-    through the model alone.
+    through the model alone. `photos_sha256`: of the photos' own sha256; empty where it is not known.
     """
 
     name: str
@@ -112,6 +112,7 @@ class SpeedOfSet(_Frozen):
     batches: dict[int, float]
     timeline: list[Span]
     gpu: GpuUse | None = None
+    photos_sha256: str = ""
 
     @property
     def photos_per_second(self) -> float:
@@ -153,10 +154,14 @@ class PictureQuality(_Frozen):
 
 
 class SceneQuality(_Frozen):
-    """`scene`: what kind of picture these are (`hair-detail`), or the directory's name where a user brought them."""
+    """`scene`: what kind of picture these are (`hair-detail`), or the directory's name where a user brought them.
+
+    `photos_sha256`: of the sha256 of all photos and true mattes; empty where it is not known.
+    """
 
     scene: str
     pictures: list[PictureQuality]
+    photos_sha256: str = ""
 
 
 class QualityResult(_Frozen):

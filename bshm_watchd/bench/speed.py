@@ -19,6 +19,7 @@ from bshm_watchd.bench.gpu_use import sampler
 from bshm_watchd.bench.measured_settings import HOT, STATE, measured_settings, outputs_of
 from bshm_watchd.bench.resident import Resident
 from bshm_watchd.bench.results import GpuUse, SpeedOfSet
+from bshm_watchd.bench.same_photos import photos_sha256
 from bshm_watchd.bench.speed_figures import Burst
 from bshm_watchd.bench.staging import Staging
 from bshm_watchd.bench.stamping import stamp_of
@@ -89,6 +90,7 @@ class SpeedBench:
             batches=alone.batches,
             timeline=bursts[-1].timeline(),
             gpu=gpu,
+            photos_sha256=photos_sha256([photo] for photo in photos.photos),
         )
 
     def _settings(self) -> Settings:
