@@ -57,8 +57,8 @@ class Judge:
         """Raises `ConfigError` where a picture can't be decoded or compared, and what ends the whole program."""
         qualities, shown = [], {}
         for scene in scenes:
-            pictures = list(self._scene(scene, told))
             sha256 = photos_sha256((pair.photo, pair.matte) for pair in scene.pairs)
+            pictures = list(self._scene(scene, told))
             told_of = [quality for quality, _ in pictures]
             qualities.append(SceneQuality(scene=scene.name, pictures=told_of, photos_sha256=sha256))
             shown[scene.name] = telling([picture for _, picture in pictures if picture is not None])

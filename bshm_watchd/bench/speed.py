@@ -65,6 +65,7 @@ class SpeedBench:
 
     def measured(self, photos: PhotoSet) -> SpeedOfSet:
         """Raises `ConfigError` for photos that get no results, `MeasuringFailed` where the daemon fails."""
+        sha256 = photos_sha256([photo] for photo in photos.photos)  # first: later one may be gone, and all in vain
         settings = self._settings()
         measuring = _Measuring(self, settings, photos, Staging(self.directory / "staging", self.directory / HOT))
         cold = measuring.cold()
@@ -90,7 +91,7 @@ class SpeedBench:
             batches=alone.batches,
             timeline=bursts[-1].timeline(),
             gpu=gpu,
-            photos_sha256=photos_sha256([photo] for photo in photos.photos),
+            photos_sha256=sha256,
         )
 
     def _settings(self) -> Settings:
