@@ -167,6 +167,38 @@ def test_a_scene_is_known_by_what_is_in_its_photos_and_mattes(tmp_path: Path) ->
     assert judged(tmp_path).scenes[0].photos_sha256 != before
 
 
+class ColdAtEachSize:
+    """Takes a minute and a half for what it has not met, then a second and a half."""
+
+    def __init__(self, clock: FakeClock) -> None:
+        self._clock = clock
+        self._met: set[int] = set()
+
+    def matte(self, photo: Photo) -> Alpha:
+        self._clock.advance(1.5 if photo.height in self._met else 90)
+        self._met.add(photo.height)
+        return green(photo)
+
+
+def test_the_first_run_of_each_working_size_is_not_timed(tmp_path: Path) -> None:
+    pair(tmp_path, "a", figure(1))
+    pair(tmp_path, "b", figure(2))
+    pair(tmp_path, "c", compose(3, HEIGHT * 2, WIDTH).alpha)
+    clock = FakeClock()
+    judge = Judge(InProcessDecoder(), ColdAtEachSize(clock), clock)
+    pictures = judge.judged(find_pairs(tmp_path).scenes, lambda *_: None).scenes[0].pictures
+    assert [picture.matte_seconds for picture in pictures] == [1.5, 1.5, 1.5]
+
+
+def test_photos_of_one_working_size_are_warmed_up_once(tmp_path: Path) -> None:
+    for number in range(3):
+        pair(tmp_path, f"p{number}", compose(number, HEIGHT + number, WIDTH).alpha)
+    clock = FakeClock()
+    judge = Judge(InProcessDecoder(), Matter(green, clock), clock, lambda height, width: (64, 64))
+    judge.judged(find_pairs(tmp_path).scenes, lambda *_: None)
+    assert clock.monotonic() - FakeClock().monotonic() == 4 * 1.5
+
+
 def test_a_result_shows_best_median_and_worst_of_each_scene(tmp_path: Path) -> None:
     for number, off in enumerate((40, 0, 90, 10, 60)):
         pair(tmp_path / "set" / "studio", f"p{number}", figure(number), off)
