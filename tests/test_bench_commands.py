@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from bshm_watchd.bench.result_files import keep, refuse_unfit
-from bshm_watchd.bench.results import GpuUse, SpeedResult, read, written
+from bshm_watchd.bench.results import GpuUse, Round, SpeedResult, read, written
 from bshm_watchd.bench.speed_figures import cpu_per_photo, stage_shares
 from bshm_watchd.cli.main import run_command
 from bshm_watchd.cli.speed_tables import print_speed, told
@@ -98,7 +98,7 @@ def test_photos_a_second_and_an_hour_are_told_and_the_share_of_the_limit(capsys:
     out = capsys.readouterr().out
     assert f"{one.photos_per_second:.2f} (median of 6 bursts of 10" in out
     assert f"{one.photos_per_second * 3600:,.0f}" in out
-    assert f"{one.photos_per_second * 0.6 / 2:.0%} (what 2 cores could do at most)" in out  # .6 s of CPU a photo
+    assert f"{one.share_of_limit(2):.0%} (what 2 cores could do at most)" in out
 
 
 def test_a_place_to_measure_is_meant_from_where_one_stands_wherever_the_daemon_does(
@@ -108,6 +108,12 @@ def test_a_place_to_measure_is_meant_from_where_one_stands_wherever_the_daemon_d
     bundle = str(catalogue()["arithmetic"].directory)
     assert run_command(["bench", "speed", "--on", "missing", "--bundle", bundle]) == 78
     assert f"{tmp_path}/missing" in capsys.readouterr().err
+
+
+def test_the_share_of_the_limit_is_of_all_photos_however_bursts_differ() -> None:
+    """Two cores, .6 s of CPU a photo: 10 photos take 3 s at best."""
+    rounds = [Round(photos=10, seconds=seconds, cpu_seconds=6, peak_mib=600) for seconds in (3.0, 3.0, 9.0)]
+    assert a_set().model_copy(update={"rounds": rounds}).share_of_limit(cores=2) == pytest.approx(9 / 15)
 
 
 def test_a_percentile_of_too_few_samples_is_not_told(capsys: pytest.CaptureFixture[str]) -> None:

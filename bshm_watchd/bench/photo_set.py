@@ -52,11 +52,12 @@ class PhotoSet:
         """So many photos: all of them again, in the same order, where there are fewer."""
         return [self.photos[number % len(self.photos)] for number in range(count)]
 
-    def sample(self, count: int) -> list[Path]:
-        """So many of them, evenly spread over all; as `burst` where there are fewer."""
-        if len(self.photos) <= count:
-            return self.burst(count)
-        return [self.photos[number * len(self.photos) // count] for number in range(count)]
+    def sample(self, count: int, burst: int) -> list[Path]:
+        """So many of those in a burst, evenly spread; all of them again, in the same order, where there are fewer."""
+        theirs = self.photos[:burst]
+        if len(theirs) <= count:
+            return [theirs[number % len(theirs)] for number in range(count)]
+        return [theirs[number * len(theirs) // count] for number in range(count)]
 
 
 # -- somebody's own ------------------------------------------------------------------------------------------

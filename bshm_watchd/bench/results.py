@@ -53,7 +53,8 @@ class Stamp(_Frozen):
 
 
 class StageCost(_Frozen):
-    """One stage of one photo, alone on the machine: medians. `cpu_seconds`: of all threads and processes."""
+    """One stage of one photo, alone on the machine. `wall_seconds`: the median; `cpu_seconds`: the mean, of all threads
+    and processes."""
 
     stage: Stage
     wall_seconds: float
@@ -120,8 +121,12 @@ class SpeedOfSet(_Frozen):
         return statistics.median(burst.photos_per_second for burst in self.rounds)
 
     def share_of_limit(self, cores: int) -> float:
-        """Of what the cores can do at most: their number over the CPU time of a photo's stages when it is alone."""
-        return self.photos_per_second * sum(stage.cpu_seconds for stage in self.stages) / cores
+        """Of what the cores can do at most: their number over the CPU time of a photo's stages when it is alone.
+
+        Means on both sides: photos may differ, and a burst takes as long as all of them.
+        """
+        photos, seconds = sum(one.photos for one in self.rounds), sum(one.seconds for one in self.rounds)
+        return photos / seconds * sum(stage.cpu_seconds for stage in self.stages) / cores
 
 
 class SpeedResult(_Frozen):

@@ -74,7 +74,7 @@ class SpeedBench:
             dropped, lone = measuring.lone(daemon)
             bursts, gpu = measuring.bursts(daemon)
         self.told(f"{photos.name}: stages, one photo at a time", 0, None)
-        alone = self.alone(settings, photos.sample(self.effort.alone), self.directory)
+        alone = self.alone(settings, photos.sample(self.effort.alone, self.effort.photos), self.directory)
         self.told(f"{photos.name}: stages, one photo at a time", 1, 1)
         return SpeedOfSet(
             name=photos.name,
