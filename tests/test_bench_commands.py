@@ -15,7 +15,7 @@ from bshm_watchd.cli.main import run_command
 from bshm_watchd.cli.speed_tables import print_speed, told
 from bshm_watchd.errors import ConfigError
 from bshm_watchd.matting.bundle import catalogue
-from tests.support.results import a_quality_result, a_set, a_speed_result
+from tests.support.results import CPU_SECONDS_A_PHOTO, a_quality_result, a_set, a_speed_result
 
 
 @pytest.fixture
@@ -124,7 +124,7 @@ def test_a_percentile_of_too_few_samples_is_not_told(capsys: pytest.CaptureFixtu
 
 def test_shares_of_the_stages_add_up() -> None:
     assert sum(stage_shares(a_set()).values()) == pytest.approx(1.0)
-    assert stage_shares(a_set())["matte"] == pytest.approx(0.5 / 0.6)
+    assert stage_shares(a_set())["matte"] == pytest.approx(0.4 / CPU_SECONDS_A_PHOTO)
 
 
 def test_cpu_time_a_photo_is_that_of_the_middle_round() -> None:

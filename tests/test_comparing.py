@@ -6,11 +6,11 @@ import pytest
 
 from bshm_watchd.bench.comparing import Comparison, comparison
 from bshm_watchd.bench.effort import BY_DEFAULT
-from bshm_watchd.bench.results import Machine, SceneQuality
+from bshm_watchd.bench.results import SceneQuality
 from bshm_watchd.bench.verdicts import enough_samples
 from bshm_watchd.cli.bench_compare import conclusion
 from bshm_watchd.errors import ConfigError
-from tests.support.results import a_picture, a_quality_result, a_set, a_speed_result, a_stamp, noisy
+from tests.support.results import a_machine, a_picture, a_quality_result, a_set, a_speed_result, a_stamp, noisy
 
 
 def verdicts(found: Comparison) -> dict[str, str]:
@@ -173,15 +173,18 @@ def test_of_several_scenes_all_pictures_are_compared_together_as_well() -> None:
 
 # -- what can't be compared ----------------------------------------------------------------------------------
 
-_OTHER_MACHINE = Machine(processor="B", cores=8, memory_mib=8192, kernel="6.18", python="3.11.7")
+_OTHER_MACHINE = a_machine("EPYC", cores=8)
 
 
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
-        ({"stamp": a_stamp(machine=_OTHER_MACHINE)}, "machine: A, 2 cores before, B, 8 cores now"),
-        ({"stamp": a_stamp(bundle="portrait")}, "bundle: u2netp before, portrait now"),
-        ({"stamp": a_stamp(precision="bf16")}, "precision: f32 before, bf16 now"),
+        (
+            {"stamp": a_stamp(machine=_OTHER_MACHINE)},
+            f"machine: {a_machine().key} before, EPYC, 8 cores now",
+        ),
+        ({"stamp": a_stamp(bundle="u2netp")}, "bundle: portrait before, u2netp now"),
+        ({"stamp": a_stamp(precision="f32")}, "precision: bf16 before, f32 now"),
         ({"file_system": "tmpfs"}, "file system: ext4 before, tmpfs now"),
     ],
 )
@@ -205,8 +208,8 @@ def test_a_set_of_other_photos_is_refused_although_it_is_called_the_same() -> No
 
 
 def test_who_wants_them_compared_anyway_is_told_what_differs() -> None:
-    found = comparison(a_speed_result(), a_speed_result(stamp=a_stamp(bundle="portrait")), anyway=True)
-    assert "bundle: u2netp before, portrait now" in found.notes
+    found = comparison(a_speed_result(), a_speed_result(stamp=a_stamp(bundle="u2netp")), anyway=True)
+    assert "bundle: portrait before, u2netp now" in found.notes
 
 
 def test_speed_and_quality_are_never_compared() -> None:
@@ -241,9 +244,9 @@ def test_quality_of_pictures_with_other_content_is_refused_although_they_are_cal
 
 
 def test_another_version_of_the_program_and_of_a_network_is_told_and_compared() -> None:
-    stamp = a_stamp(version="0.2.0", networks={"u2netp.onnx": "c" * 64})
+    stamp = a_stamp("0.3.0", networks={"modnet.onnx": "a" * 64, "u2netp.onnx": "c" * 64})
     found = comparison(a_speed_result(), a_speed_result(stamp=stamp))
     assert found.notes == [
-        "version: 0.1.0 before, 0.2.0 now",
+        "version: 0.2.0 before, 0.3.0 now",
         "network u2netp.onnx: bbbbbbbbbbbb before, cccccccccccc now",
     ]
