@@ -70,10 +70,13 @@ def test_what_is_broken_is_left_out_and_told(built: list[Path], tmp_path: Path) 
     assert found.left_out == ("2.jpg: not whole", "3.jpg: not a photo")
 
 
-@pytest.mark.parametrize("directory", ["empty", "missing"])
-def test_a_directory_without_photos_is_told_with_what_to_do(directory: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("directory", "advice"),
+    [("empty", "put JPEG, PNG, WebP or TIFF photos into it"), ("missing", "name a directory of")],
+)
+def test_a_directory_without_photos_is_told_with_what_to_do(directory: str, advice: str, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
-    with pytest.raises(ConfigError, match="name a directory of"):
+    with pytest.raises(ConfigError, match=advice):
         own_set(tmp_path / directory)
 
 

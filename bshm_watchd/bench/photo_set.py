@@ -73,7 +73,7 @@ def own_set(directory: Path) -> PhotoSet:
     whole = {name: one for name, one in found.items() if one.verdict is Verdict.COMPLETE and one.pixels}
     left_out = tuple(f"{shown(name)}: {_why_not(one)}" for name, one in found.items() if name not in whole)
     if not whole:
-        advice = "name a directory of JPEG, PNG, WebP or TIFF photos, or none to measure with built ones"
+        advice = "put JPEG, PNG, WebP or TIFF photos into it, or leave it out"
         raise ConfigError([*left_out, f"{directory}: no photos are in that directory; {advice}"])
     pixels = sorted(one.pixels for one in whole.values())
     name = shown(directory.resolve().name) or "photos"
