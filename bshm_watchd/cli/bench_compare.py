@@ -31,8 +31,8 @@ def compare(
 ) -> None:
     """Compare two results of `bench speed`, or two of `bench quality`: exit code 1 where the newer one is worse.
 
-    Worse is what changed by more than the threshold, and as chance changes it once in a hundred times at most. Exit
-    code 78 where the two can't be compared.
+    Worse is what changed by more than the threshold, and as chance changes it once in a hundred times at most; and
+    every picture that fails now and did not before. Exit code 78 where the two can't be compared.
 
     \b
     Examples:
