@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import click
 import pytest
+import typer
 
 from bshm_watchd import __version__
 from bshm_watchd.bench import results
@@ -19,6 +21,7 @@ from bshm_watchd.bench.quality import Judge, Judged
 from bshm_watchd.bench.results import Machine, QualityResult, SpeedResult, Stamp
 from bshm_watchd.bench.whole import Held, Parts, Result
 from bshm_watchd.cli.bench_library import Doing, work_through
+from bshm_watchd.cli.bench_parts import doing
 from bshm_watchd.errors import ConfigError, WatchdError
 from bshm_watchd.matting.photo import Photo
 from tests.support.clock import FakeClock
@@ -56,6 +59,7 @@ class Bench:
     sets: list[str] = field(default_factory=list)
     scenes: list[str] = field(default_factory=list)
     shown: list[Result] = field(default_factory=list)
+    sets_unfit: Exception | None = None
     speed_fails: Exception | None = None
 
     def run(self, *, store: bool = False, as_json: bool = False) -> int:
@@ -64,10 +68,15 @@ class Bench:
             self.library, Doing(lambda _: parts, self.shown.append, self._report), store=store, as_json=as_json
         )
 
-    def _speed(self, sets: Sequence[Path]) -> SpeedResult:
+    def _speed(self, sets: Sequence[Path]) -> Callable[[], SpeedResult]:
+        if self.sets_unfit is not None:
+            raise self.sets_unfit
+        self.sets = [path.name for path in sets]
+        return self._speed_now
+
+    def _speed_now(self) -> SpeedResult:
         if self.speed_fails is not None:
             raise self.speed_fails
-        self.sets = [path.name for path in sets]
         return SpeedResult(stamp=stamp(self.bundle), sets=[])
 
     def _quality(self, directory: Path) -> tuple[Stamp, Judged]:
@@ -136,6 +145,13 @@ def test_measuring_that_fails_keeps_nothing(bench: Bench) -> None:
     assert list((bench.library / "results").iterdir()) == []
 
 
+def test_photos_that_can_t_be_measured_are_told_before_any_time_is_spent_on_quality(bench: Bench) -> None:
+    bench.sets_unfit = ConfigError(["own-set: no photos are in that directory"])
+    with pytest.raises(ConfigError, match="own-set: no photos"):
+        bench.run()
+    assert bench.scenes == []
+
+
 def test_without_anything_to_measure_it_is_said_how_to_build_it(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=f"build one with: bshm-watchd bench library {tmp_path}"):
         Bench(tmp_path).run()
@@ -145,6 +161,14 @@ def test_a_library_of_quality_alone_is_measured(bench: Bench) -> None:
     (bench.library / SPEED).rename(bench.library / "elsewhere")
     assert bench.run() == 0
     assert [result.kind for result in bench.shown] == ["quality"]
+
+
+def test_without_what_the_report_takes_nothing_is_measured_and_it_is_said_what_to_install(bench: Bench) -> None:
+    def load(name: str) -> object:
+        raise ImportError(name)
+
+    with pytest.raises(ConfigError, match=r"pip install 'bshm-watchd\[bench\]'"):
+        doing(typer.Context(click.Command("all")), bench.library, load)
 
 
 # -- what is expected ----------------------------------------------------------------------------------------
@@ -218,3 +242,15 @@ def test_json_tells_the_verdicts_and_where_all_is(bench: Bench, capsys: pytest.C
     assert told["ok"] is False
     assert {one["kind"]: one["worse"] for one in told["verdicts"]} == {"quality": True, "speed": False}
     assert told["report"] == [f"{bench.library}/{PLACE}-2/report.html"]
+
+
+def test_json_says_ok_wherever_it_ends_with_0_although_it_got_worse(
+    bench: Bench, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bench.run(store=True)
+    bench.off = 40
+    capsys.readouterr()
+    assert bench.run(store=True, as_json=True) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["ok"] is True
+    assert {one["kind"]: one["worse"] for one in told["verdicts"]} == {"quality": True, "speed": False}

@@ -66,11 +66,11 @@ def photo_of(seconds: float) -> list[Took]:
     return [Took("a", stage, 0.0, seconds) for stage in (*STAGES, "render")]  # type: ignore[arg-type]
 
 
-def test_a_stage_costs_the_median_photo_s_time_and_all_outputs_of_it() -> None:
-    found = costs([photo_of(1.0), photo_of(2.0), photo_of(9.0)], [photo_of(0.5), photo_of(0.5)])
+def test_a_stage_costs_the_median_photo_s_time_the_mean_photo_s_cpu_time_and_all_outputs_of_it() -> None:
+    found = costs([photo_of(1.0), photo_of(2.0), photo_of(9.0)], [photo_of(0.5), photo_of(0.5), photo_of(2.0)])
     by_stage = {cost.stage: (cost.wall_seconds, cost.cpu_seconds) for cost in found}
-    assert by_stage["decode"] == (2.0, 0.5)
-    assert by_stage["render"] == (4.0, 1.0)
+    assert by_stage["decode"] == (2.0, 1.0)
+    assert by_stage["render"] == (4.0, 2.0)
     assert list(by_stage) == list(STAGES)
 
 

@@ -9,12 +9,13 @@ from pathlib import Path
 import pytest
 
 from bshm_watchd.bench.result_files import keep, refuse_unfit
-from bshm_watchd.bench.results import GpuUse, SpeedResult, read, written
+from bshm_watchd.bench.results import GpuUse, Round, SpeedResult, read, written
 from bshm_watchd.bench.speed_figures import cpu_per_photo, stage_shares
 from bshm_watchd.cli.main import run_command
 from bshm_watchd.cli.speed_tables import print_speed, told
 from bshm_watchd.errors import ConfigError
-from tests.support.results import a_quality_result, a_set, a_speed_result
+from bshm_watchd.matting.bundle import catalogue
+from tests.support.results import CPU_SECONDS_A_PHOTO, a_quality_result, a_set, a_speed_result
 
 
 @pytest.fixture
@@ -35,7 +36,7 @@ def compared(old: Path, new: SpeedResult, *words: str) -> int:
 def test_a_regression_ends_with_1(old: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert compared(old, a_speed_result(a_set(slower=1.3, seed=9))) == 1
     line = next(line for line in capsys.readouterr().out.splitlines() if "drop to result" in line)
-    assert re.fullmatch(r"regression  drop to result +2\.\d\d s +3\.\d\d s +\+3\d % +< \.001", line)
+    assert re.fullmatch(r"regression  drop to result less settling +\d{3} ms +\d{3} ms +\+\d\d % +< \.001", line)
 
 
 @pytest.mark.contract("O7")
@@ -97,7 +98,22 @@ def test_photos_a_second_and_an_hour_are_told_and_the_share_of_the_limit(capsys:
     out = capsys.readouterr().out
     assert f"{one.photos_per_second:.2f} (median of 6 bursts of 10" in out
     assert f"{one.photos_per_second * 3600:,.0f}" in out
-    assert f"{one.photos_per_second * 0.6 / 2:.0%} (what 2 cores could do at most)" in out  # .6 s of CPU a photo
+    assert f"{one.share_of_limit(2):.0%} (what 2 cores could do at most)" in out
+
+
+def test_a_place_to_measure_is_meant_from_where_one_stands_wherever_the_daemon_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    bundle = str(catalogue()["arithmetic"].directory)
+    assert run_command(["bench", "speed", "--on", "missing", "--bundle", bundle]) == 78
+    assert f"{tmp_path}/missing" in capsys.readouterr().err
+
+
+def test_the_share_of_the_limit_is_of_all_photos_however_bursts_differ() -> None:
+    """Two cores, .6 s of CPU a photo: 10 photos take 3 s at best."""
+    rounds = [Round(photos=10, seconds=seconds, cpu_seconds=6, peak_mib=600) for seconds in (3.0, 3.0, 9.0)]
+    assert a_set().model_copy(update={"rounds": rounds}).share_of_limit(cores=2) == pytest.approx(9 / 15)
 
 
 def test_a_percentile_of_too_few_samples_is_not_told(capsys: pytest.CaptureFixture[str]) -> None:
@@ -108,7 +124,7 @@ def test_a_percentile_of_too_few_samples_is_not_told(capsys: pytest.CaptureFixtu
 
 def test_shares_of_the_stages_add_up() -> None:
     assert sum(stage_shares(a_set()).values()) == pytest.approx(1.0)
-    assert stage_shares(a_set())["matte"] == pytest.approx(0.5 / 0.6)
+    assert stage_shares(a_set())["matte"] == pytest.approx(0.4 / CPU_SECONDS_A_PHOTO)
 
 
 def test_cpu_time_a_photo_is_that_of_the_middle_round() -> None:
@@ -132,18 +148,24 @@ def test_a_result_comes_back_as_it_was_kept(tmp_path: Path) -> None:
 
 
 def test_a_result_may_replace_a_result(old: Path) -> None:
-    refuse_unfit(old)
+    refuse_unfit(old, "speed")
+
+
+@pytest.mark.contract("P2")
+def test_a_result_of_another_kind_is_left_alone(old: Path) -> None:
+    with pytest.raises(ConfigError, match="is a result of `bench speed`, so it is left alone"):
+        refuse_unfit(old, "quality")
 
 
 def test_a_place_that_does_not_take_it_is_told(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="not kept"):
         keep(tmp_path / "missing" / "one.json", a_speed_result())
     with pytest.raises(ConfigError, match="its directory is missing"):
-        refuse_unfit(tmp_path / "missing" / "one.json")
+        refuse_unfit(tmp_path / "missing" / "one.json", "speed")
 
 
 @pytest.mark.contract("P2")
 def test_what_is_no_result_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "letter").write_text("dear")
     with pytest.raises(ConfigError, match="left alone"):
-        refuse_unfit(tmp_path / "letter")
+        refuse_unfit(tmp_path / "letter", "speed")

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bshm_watchd.bench.photo_set import MOST_DIFFERENT, Size, built_set, own_set
+from bshm_watchd.bench.photo_set import MOST_DIFFERENT, PhotoSet, Size, built_set, own_set
 from bshm_watchd.bench.staging import Staging
 from bshm_watchd.errors import ConfigError
 from bshm_watchd.matting.golden import read_picture
@@ -70,10 +70,13 @@ def test_what_is_broken_is_left_out_and_told(built: list[Path], tmp_path: Path) 
     assert found.left_out == ("2.jpg: not whole", "3.jpg: not a photo")
 
 
-@pytest.mark.parametrize("directory", ["empty", "missing"])
-def test_a_directory_without_photos_is_told_with_what_to_do(directory: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("directory", "advice"),
+    [("empty", "put JPEG, PNG, WebP or TIFF photos into it"), ("missing", "name a directory of")],
+)
+def test_a_directory_without_photos_is_told_with_what_to_do(directory: str, advice: str, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
-    with pytest.raises(ConfigError, match="name a directory of"):
+    with pytest.raises(ConfigError, match=advice):
         own_set(tmp_path / directory)
 
 
@@ -99,8 +102,14 @@ def test_a_photo_with_the_longest_name_there_is_can_be_brought(built: list[Path]
 
 def test_a_sample_is_spread_over_all_photos(built: list[Path], tmp_path: Path) -> None:
     found = built_set(tmp_path, Size("tiny", 64, 48), 8)
-    assert found.sample(2) == [found.photos[0], found.photos[4]]
-    assert found.sample(16) == found.burst(16)
+    assert found.sample(2, burst=8) == [found.photos[0], found.photos[4]]
+    assert found.sample(16, burst=8) == found.burst(16)
+
+
+def test_photos_that_are_in_no_burst_are_in_no_sample(tmp_path: Path) -> None:
+    found = PhotoSet("shoot", tuple(tmp_path / f"{number}.jpg" for number in range(100)), 2.0)
+    assert set(found.sample(7, burst=20)) < set(found.photos[:20])
+    assert set(found.sample(7, burst=3)) == set(found.photos[:3])
 
 
 def test_a_drop_is_a_rename(built: list[Path], hot: Path, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from bshm_watchd.bench import results
 from bshm_watchd.bench.drawn import compose, save
 from bshm_watchd.bench.pack import Alpha
 from bshm_watchd.bench.pairs import find_pairs
-from bshm_watchd.bench.quality import Judge, Judged, mean_of, worst_of, written_with_pictures, wrong
+from bshm_watchd.bench.quality import Judge, Judged, mean_of, worst_of, written_with_pictures
 from bshm_watchd.bench.results import Machine, PictureQuality, QualityResult, Stamp
 from bshm_watchd.bench.shown import SHOWN
 from bshm_watchd.errors import ConfigError, RuntimeBroken
@@ -82,7 +82,7 @@ def test_a_matte_that_is_off_everywhere_is_told_by_how_much(tmp_path: Path) -> N
     (picture,) = judged(tmp_path).scenes[0].pictures
     assert picture.mad == pytest.approx(0.2)
     assert picture.sad == pytest.approx(0.2 * HEIGHT * WIDTH / 1000)
-    assert wrong(picture)
+    assert picture.is_wrong
 
 
 def test_a_photo_that_the_model_fails_on_is_told_and_the_others_are_measured(tmp_path: Path) -> None:
@@ -97,7 +97,7 @@ def test_a_photo_that_the_model_fails_on_is_told_and_the_others_are_measured(tmp
     good, bad = judged(tmp_path, spoiled).scenes[0].pictures
     assert (good.failed, good.mad) == (None, 0)
     assert (bad.failed, bad.mad, bad.edge_psnr_db) == ("no usable alpha", None, None)
-    assert wrong(bad)
+    assert bad.is_wrong
 
 
 def test_a_model_that_is_broken_ends_the_measurement(tmp_path: Path) -> None:
@@ -156,6 +156,47 @@ def test_means_are_over_the_pictures_that_have_a_matte() -> None:
 def test_a_failed_picture_is_worse_than_any_other() -> None:
     pictures = [quality("a", 0.2), quality("b", None, "broken"), quality("c", 0.4)]
     assert [one.name for one in (worst_of(pictures), worst_of([pictures[0], pictures[2]])) if one] == ["b", "c"]
+
+
+def test_a_scene_is_known_by_what_is_in_its_photos_and_mattes(tmp_path: Path) -> None:
+    for name, seed in (("a", 1), ("b", 2)):
+        pair(tmp_path, name, figure(seed))
+    before = judged(tmp_path).scenes[0].photos_sha256
+    assert before and judged(tmp_path).scenes[0].photos_sha256 == before
+    save(tmp_path / "a.matte.png", figure(3))
+    assert judged(tmp_path).scenes[0].photos_sha256 != before
+
+
+class ColdAtEachSize:
+    """Takes a minute and a half for what it has not met, then a second and a half."""
+
+    def __init__(self, clock: FakeClock) -> None:
+        self._clock = clock
+        self._met: set[int] = set()
+
+    def matte(self, photo: Photo) -> Alpha:
+        self._clock.advance(1.5 if photo.height in self._met else 90)
+        self._met.add(photo.height)
+        return green(photo)
+
+
+def test_the_first_run_of_each_working_size_is_not_timed(tmp_path: Path) -> None:
+    pair(tmp_path, "a", figure(1))
+    pair(tmp_path, "b", figure(2))
+    pair(tmp_path, "c", compose(3, HEIGHT * 2, WIDTH).alpha)
+    clock = FakeClock()
+    judge = Judge(InProcessDecoder(), ColdAtEachSize(clock), clock)
+    pictures = judge.judged(find_pairs(tmp_path).scenes, lambda *_: None).scenes[0].pictures
+    assert [picture.matte_seconds for picture in pictures] == [1.5, 1.5, 1.5]
+
+
+def test_photos_of_one_working_size_are_warmed_up_once(tmp_path: Path) -> None:
+    for number in range(3):
+        pair(tmp_path, f"p{number}", compose(number, HEIGHT + number, WIDTH).alpha)
+    clock = FakeClock()
+    judge = Judge(InProcessDecoder(), Matter(green, clock), clock, lambda height, width: (64, 64))
+    judge.judged(find_pairs(tmp_path).scenes, lambda *_: None)
+    assert clock.monotonic() - FakeClock().monotonic() == 4 * 1.5
 
 
 def test_a_result_shows_best_median_and_worst_of_each_scene(tmp_path: Path) -> None:
@@ -227,6 +268,19 @@ def test_json_is_the_result_itself(studio: Configured, tmp_path: Path) -> None:
     told = typed("bench", "quality", str(tmp_path / "set"), "--json")
     result = QualityResult.model_validate(json.loads(told.out))
     assert [picture.name for picture in result.scenes[0].pictures] == ["a"]
+
+
+@pytest.mark.parametrize("words", [(), ("--json",)])
+def test_a_disk_that_refuses_the_result_costs_none_of_the_figures(
+    studio: Configured, tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    save(tmp_path / "set" / "anna.png", compose(1, HEIGHT, WIDTH).pixels)
+    save(tmp_path / "set" / "anna.matte.png", figure(1))
+    (tmp_path / "q.shown").write_text("in the way of the pictures")
+    told = typed("bench", "quality", str(tmp_path / "set"), "-o", str(tmp_path / "q.json"), *words)
+    assert told.code == 78
+    assert "q.shown" in told.err
+    assert "anna" in told.out
 
 
 def test_a_place_that_can_not_take_the_result_is_refused_before_anything_is_measured(

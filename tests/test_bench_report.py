@@ -8,19 +8,19 @@ from pathlib import Path
 import pytest
 
 from bshm_watchd.bench.results import SceneQuality
-from tests.support.bench_results import (
+from tests.support.report_page import Page, quality_file, reported, speed_file
+from tests.support.results import (
     SCENES,
     a_machine,
     a_picture,
-    a_quality_result,
     a_set,
     a_speed_result,
     a_stamp,
     all_scenes,
+    quality_of,
     small_jpegs,
     stored,
 )
-from tests.support.report_page import Page, quality_file, reported, speed_file
 
 _FETCHING = {"src", "href", "xlink:href", "srcset", "data", "poster", "action", "formaction", "background", "cite"}
 
@@ -28,8 +28,8 @@ _FETCHING = {"src", "href", "xlink:href", "srcset", "data", "poster", "action", 
 @pytest.fixture
 def everything(tmp_path: Path) -> tuple[Page, str]:
     shown = {"hair-detail": small_jpegs(tmp_path, "hair-detail-01")}
-    speed = stored(tmp_path / "speed.json", a_speed_result(sets=[a_set(), a_set("24 MP", 5.0)]))
-    quality = stored(tmp_path / "quality.json", a_quality_result(shown=shown))
+    speed = stored(tmp_path / "speed.json", a_speed_result(a_set(), a_set("24 MP", 5.0)))
+    quality = stored(tmp_path / "quality.json", quality_of(shown=shown))
     return reported(tmp_path / "report", speed, quality)
 
 
@@ -69,7 +69,7 @@ def test_who_hears_the_page_is_told_what_its_pictures_show(everything: tuple[Pag
     told = [names.get("aria-label", "") for _, names in page.elements if names.get("role") == "img"]
     assert len(told) == len(page.all("svg")) == 2 * 7 + 2
     assert all(len(one) > 40 for one in told)
-    assert any(re.match(r"The model alone\. .*p50 0\.1\d+ s, p95 0\.1\d+ s of 40 samples", one) for one in told)
+    assert any(re.match(r"The model alone\. .*p50 0\.4\d+ s, p95 0\.4\d+ s of 20 samples", one) for one in told)
     assert page.all("img")[0]["alt"] == "hair-detail, hair-detail-01: the photo"
 
 
@@ -171,22 +171,22 @@ def test_the_stamp_tells_what_was_measured(everything: tuple[Page, str]) -> None
 
 
 def test_results_stand_side_by_side_under_their_version_and_date(tmp_path: Path) -> None:
-    old = a_speed_result(a_stamp("0.1.0", "2026-10-01T08:00:00+00:00"), [a_set(pace=2.0)])
+    old = a_speed_result(a_set(slower=2.1), stamp=a_stamp("0.1.0", "2026-10-01T08:00:00+00:00"))
     page, markdown = reported(tmp_path, stored(tmp_path / "old.json", old), speed_file(tmp_path))
     assert "| figure | 0.1.0 (2026-10-01) | 0.2.0 (2026-11-25) |" in markdown
     assert len(page.all("svg")) == 8, "seven plots, of which the timeline is there for each result"
-    assert "1080p, 0.1.0 (2026-10-01): 1.9 photos a second" in page.text
+    assert "1080p, 0.1.0 (2026-10-01): 0.95 photos a second" in page.text
     assert "measured on different machines" not in page.text
 
 
 def test_results_of_one_day_and_commit_are_told_apart(tmp_path: Path) -> None:
-    morning = stored(tmp_path / "a.json", a_speed_result(a_stamp(made="2026-11-25T08:00:00+00:00")))
+    morning = stored(tmp_path / "a.json", a_speed_result(stamp=a_stamp(made="2026-11-25T08:00:00+00:00")))
     _, markdown = reported(tmp_path, morning, speed_file(tmp_path))
     assert "| figure | 0.2.0 e4a85d0 (2026-11-25 08:00) | 0.2.0 e4a85d0 (2026-11-25 15:20) |" in markdown
 
 
 def test_speed_of_two_machines_is_not_compared_without_a_warning(tmp_path: Path) -> None:
-    other = a_speed_result(a_stamp("0.1.0", machine=a_machine("EPYC")))
+    other = a_speed_result(stamp=a_stamp("0.1.0", machine=a_machine("EPYC")))
     page, markdown = reported(tmp_path, stored(tmp_path / "other.json", other), speed_file(tmp_path))
     assert "measured on different machines (EPYC, 2 cores; Xeon (Sapphire Rapids), 2 cores)" in page.text
     assert "measured on different machines" in markdown

@@ -13,16 +13,16 @@ from bshm_watchd.bench.report import write_report
 from bshm_watchd.bench.results import SceneQuality
 from bshm_watchd.errors import ConfigError
 from tests.support.asked import typed
-from tests.support.bench_results import (
+from tests.support.report_page import Page, quality_file, reported, speed_file
+from tests.support.results import (
     a_picture,
-    a_quality_result,
     a_set,
     a_speed_result,
     a_stamp,
+    quality_of,
     small_jpegs,
     stored,
 )
-from tests.support.report_page import Page, quality_file, reported, speed_file
 
 _HOSTILE = "<script>alert(1)</script>\"'&|`*_[x](http://evil.example/)$a$\x1b\u202e"
 
@@ -47,7 +47,7 @@ def test_a_picture_that_can_t_be_shown_is_said(tmp_path: Path, file: str, why: s
     beside.mkdir()
     (beside / "text-photo.jpg").write_text("no picture")
     (beside / "link-photo.jpg").symlink_to("../secret-photo.jpg")
-    result = a_quality_result(shown={"group": [file]})
+    result = quality_of(shown={"group": [file]})
     page, markdown = reported(tmp_path / "report", stored(beside / "quality.json", result))
     assert why in page.text
     assert "not shown: " in markdown
@@ -61,10 +61,10 @@ def test_a_picture_that_can_t_be_shown_is_said(tmp_path: Path, file: str, why: s
 @pytest.fixture
 def hostile(tmp_path: Path) -> tuple[Page, str]:
     stamp = a_stamp().model_copy(update={"bundle": _HOSTILE, "networks": {_HOSTILE: _HOSTILE}, "version": _HOSTILE})
-    speed = stored(tmp_path / "speed.json", a_speed_result(stamp, [a_set(_HOSTILE), a_set(_HOSTILE, 2.0)]))
+    speed = stored(tmp_path / "speed.json", a_speed_result(a_set(_HOSTILE), a_set(_HOSTILE, 2.0), stamp=stamp))
     pictures = [a_picture(_HOSTILE), a_picture(_HOSTILE, failed=_HOSTILE)]
     scene = SceneQuality(scene=_HOSTILE, pictures=pictures)
-    quality = a_quality_result(stamp, [scene], {_HOSTILE: [f"{_HOSTILE}-photo.jpg"]})
+    quality = quality_of(scene, stamp=stamp, shown={_HOSTILE: [f"{_HOSTILE}-photo.jpg"]})
     return reported(tmp_path / "report", speed, stored(tmp_path / "quality.json", quality))
 
 
@@ -99,7 +99,7 @@ def test_names_in_other_scripts_and_with_dollars_can_be_drawn(
 
 def test_markdown_s_pictures_lie_beside_it_under_names_of_ours(tmp_path: Path) -> None:
     shown = {"group": small_jpegs(tmp_path, "anna (1)")}
-    quality = stored(tmp_path / "quality.json", a_quality_result(shown=shown))
+    quality = stored(tmp_path / "quality.json", quality_of(shown=shown))
     _, markdown = reported(tmp_path / "report", quality, speed_file(tmp_path))
     files = re.findall(r"!\[[^\]]+\]\(([^)]+)\)", markdown)
     assert len(files) == 7 + 2 + 4
@@ -112,7 +112,7 @@ def test_markdown_s_pictures_lie_beside_it_under_names_of_ours(tmp_path: Path) -
 
 def test_pictures_are_in_the_page_as_they_are(tmp_path: Path) -> None:
     names = small_jpegs(tmp_path, "anna")
-    quality = stored(tmp_path / "quality.json", a_quality_result(shown={"group": names}))
+    quality = stored(tmp_path / "quality.json", quality_of(shown={"group": names}))
     page, _ = reported(tmp_path / "report", quality)
     embedded = [base64.b64decode(image["src"].partition(",")[2]) for image in page.all("img")]
     assert embedded == [(tmp_path / name).read_bytes() for name in names]
@@ -142,9 +142,30 @@ def test_a_file_that_is_no_result_is_named(tmp_path: Path, content: str) -> None
     assert not (tmp_path / "report").exists()
 
 
+def test_a_report_of_fewer_results_leaves_nothing_of_the_earlier_one(tmp_path: Path) -> None:
+    out = tmp_path / "report"
+    shown = {"group": small_jpegs(tmp_path, "anna")}
+    write_report([speed_file(tmp_path), stored(tmp_path / "quality.json", quality_of(shown=shown))], out)
+    (out / "report-plots" / "notes.svg").write_text("somebody's own")
+    made = write_report([speed_file(tmp_path)], out)
+    assert set((out / "report-plots").iterdir()) == {*made[2:], out / "report-plots" / "notes.svg"}
+
+
+@pytest.mark.contract("P2")
+@pytest.mark.parametrize("name", ["report.html", "report.md", "report-plots/speed-1-1.svg"])
+def test_what_is_no_report_of_ours_is_left_alone(tmp_path: Path, name: str) -> None:
+    theirs = tmp_path / "out" / name
+    theirs.parent.mkdir(parents=True)
+    theirs.write_text("How fast we were: see bshm-watchd bench report")
+    with pytest.raises(ConfigError, match=f"{name}: .* left alone; name another directory"):
+        write_report([speed_file(tmp_path)], tmp_path / "out")
+    assert theirs.read_text() == "How fast we were: see bshm-watchd bench report"
+    assert [path for path in (tmp_path / "out").rglob("*") if path.is_file()] == [theirs]
+
+
 def test_a_directory_that_can_t_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "taken").write_text("a file")
-    with pytest.raises(ConfigError, match=r"taken.*: .*; name a directory that you may write with -o"):
+    with pytest.raises(ConfigError, match=r"taken.*: .*; name a directory that you may write"):
         write_report([speed_file(tmp_path)], tmp_path / "taken")
 
 

@@ -10,10 +10,12 @@ import pytest
 
 from bshm_watchd.bench.alone import Alone
 from bshm_watchd.bench.course import Courses, Event
+from bshm_watchd.bench.effort import Effort
 from bshm_watchd.bench.measured_settings import without_configuration
 from bshm_watchd.bench.photo_set import PhotoSet
 from bshm_watchd.bench.results import SpeedOfSet, StageCost
-from bshm_watchd.bench.speed import Effort, SpeedBench, Subject, settle_seconds
+from bshm_watchd.bench.same_photos import photos_sha256
+from bshm_watchd.bench.speed import SpeedBench, Subject, settle_seconds
 from bshm_watchd.config import HotFolderSettings
 from bshm_watchd.matting.bundle import catalogue
 from bshm_watchd.matting.devices.choice import Device
@@ -155,6 +157,13 @@ def test_what_the_daemon_has_found_out_about_the_model_is_taken_over(tmp_path: P
     (tmp_path / "state" / "cache" / "runtime.json").write_text("{}")
     measured(tmp_path, MadeUp(FakeClock()))
     assert (tmp_path / "measured" / "state" / "cache" / "runtime.json").read_text() == "{}"
+
+
+def test_a_set_is_known_by_what_is_in_its_photos(one: SpeedOfSet, tmp_path: Path) -> None:
+    photos = [tmp_path / f"{number}.jpg" for number in range(3)]
+    assert one.photos_sha256 == photos_sha256([photo] for photo in reversed(photos))
+    photos[1].write_bytes(b"another photo")
+    assert one.photos_sha256 != photos_sha256([photo] for photo in photos)
 
 
 @pytest.mark.parametrize(("setting", "seconds"), [(7.0, 7.0), ("auto", 2.0)])

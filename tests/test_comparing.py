@@ -5,10 +5,12 @@ from __future__ import annotations
 import pytest
 
 from bshm_watchd.bench.comparing import Comparison, comparison
-from bshm_watchd.bench.results import Machine
+from bshm_watchd.bench.effort import BY_DEFAULT
+from bshm_watchd.bench.results import SceneQuality
+from bshm_watchd.bench.verdicts import enough_samples
 from bshm_watchd.cli.bench_compare import conclusion
 from bshm_watchd.errors import ConfigError
-from tests.support.results import a_quality_result, a_set, a_speed_result, a_stamp, noisy
+from tests.support.results import a_machine, a_picture, a_quality_result, a_set, a_speed_result, a_stamp, noisy
 
 
 def verdicts(found: Comparison) -> dict[str, str]:
@@ -42,7 +44,7 @@ def test_the_noise_of_two_equal_daemons_is_no_regression() -> None:
 def test_a_faster_daemon_is_better_and_nothing_is_worse() -> None:
     found = comparison(a_speed_result(a_set()), a_speed_result(a_set(slower=0.8, seed=50)))
     assert not found.is_worse
-    assert verdicts(found)["drop to result"] == "better"
+    assert verdicts(found)["drop to result less settling"] == "better"
 
 
 def test_more_memory_is_a_regression_although_nothing_takes_longer() -> None:
@@ -65,12 +67,26 @@ def test_a_great_change_in_three_rounds_can_t_be_told_from_chance_and_says_what_
     assert any("too few samples can't tell" in line and "--rounds" in line for line in conclusion(found, 5))
 
 
+def test_what_is_measured_by_default_is_enough_to_tell_a_change_from_chance() -> None:
+    assert min(BY_DEFAULT.rounds, BY_DEFAULT.lone, BY_DEFAULT.cold) >= enough_samples(paired=False)
+
+
 def test_samples_that_are_all_over_the_place_say_that_it_may_be_chance() -> None:
     old = a_set(matte_seconds=noisy(0.45, 20, 1, spread=0.6))
     new = a_set(matte_seconds=noisy(0.52, 20, 2, spread=0.6))
     found = comparison(a_speed_result(old), a_speed_result(new))
     assert verdicts(found)["matte, alone"] == "chance"
     assert any("as chance makes them differ" in line for line in conclusion(found, 5))
+
+
+def test_a_long_wait_whether_a_photo_is_whole_hides_no_regression() -> None:
+    """From 10.4 to 10.5 s it is one per cent; from .4 to .5 s it is a quarter."""
+    old, new = (
+        a_set(settle_seconds=10.0, drop_to_result_seconds=[10.0 + one for one in noisy(seconds, 20, 5)])
+        for seconds in (0.4, 0.5)
+    )
+    found = comparison(a_speed_result(old), a_speed_result(new))
+    assert verdicts(found)["drop to result less settling"] == "regression"
 
 
 def test_a_fraction_of_a_millisecond_matters_to_nobody() -> None:
@@ -123,6 +139,23 @@ def test_a_picture_that_has_no_matte_any_more_is_worse_without_any_statistics() 
     assert found.newly_failed == ["hair-detail/3.jpg: no alpha"]
 
 
+def test_one_matte_that_becomes_wrong_about_what_is_person_is_worse_whatever_the_others_do() -> None:
+    found = comparison(a_quality_result([0.01] * 8), a_quality_result([0.01] * 7 + [0.12]))
+    assert found.is_worse
+    assert found.newly_failed == ["hair-detail/7.jpg: alpha is off by 12 %, so it is wrong about what is person"]
+
+
+def test_a_matte_that_was_wrong_already_is_nothing_new() -> None:
+    errors = [0.01] * 7 + [0.12]
+    assert comparison(a_quality_result(errors), a_quality_result(errors)).newly_failed == []
+
+
+def test_a_wrong_matte_that_is_gone_altogether_is_new() -> None:
+    errors = [0.01] * 7 + [0.12]
+    found = comparison(a_quality_result(errors), a_quality_result(errors, failed=[7]))
+    assert found.newly_failed == ["hair-detail/7.jpg: no alpha"]
+
+
 def test_a_picture_that_never_had_a_matte_is_nothing_new() -> None:
     found = comparison(a_quality_result([0.01] * 8, failed=[3]), a_quality_result([0.01] * 8, failed=[3]))
     assert not found.is_worse
@@ -140,15 +173,18 @@ def test_of_several_scenes_all_pictures_are_compared_together_as_well() -> None:
 
 # -- what can't be compared ----------------------------------------------------------------------------------
 
-_OTHER_MACHINE = Machine(processor="B", cores=8, memory_mib=8192, kernel="6.18", python="3.11.7")
+_OTHER_MACHINE = a_machine("EPYC", cores=8)
 
 
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
-        ({"stamp": a_stamp(machine=_OTHER_MACHINE)}, "machine: A, 2 cores before, B, 8 cores now"),
-        ({"stamp": a_stamp(bundle="portrait")}, "bundle: u2netp before, portrait now"),
-        ({"stamp": a_stamp(precision="bf16")}, "precision: f32 before, bf16 now"),
+        (
+            {"stamp": a_stamp(machine=_OTHER_MACHINE)},
+            f"machine: {a_machine().key} before, EPYC, 8 cores now",
+        ),
+        ({"stamp": a_stamp(bundle="u2netp")}, "bundle: portrait before, u2netp now"),
+        ({"stamp": a_stamp(precision="f32")}, "precision: bf16 before, f32 now"),
         ({"file_system": "tmpfs"}, "file system: ext4 before, tmpfs now"),
     ],
 )
@@ -164,9 +200,16 @@ def test_sets_that_were_not_measured_alike_are_refused() -> None:
         comparison(a_speed_result(a_set()), a_speed_result(a_set(photos=40)))
 
 
+def test_a_set_of_other_photos_is_refused_although_it_is_called_the_same() -> None:
+    old, new = (a_speed_result(a_set(photos_sha256=letter * 64)) for letter in "ab")
+    with pytest.raises(ConfigError, match=f"1080p: photos, sha256: {'a' * 12} before, {'b' * 12} now"):
+        comparison(old, new)
+    assert not comparison(old, a_speed_result(a_set())).is_worse  # of an unknown set nothing is known to differ
+
+
 def test_who_wants_them_compared_anyway_is_told_what_differs() -> None:
-    found = comparison(a_speed_result(), a_speed_result(stamp=a_stamp(bundle="portrait")), anyway=True)
-    assert "bundle: u2netp before, portrait now" in found.notes
+    found = comparison(a_speed_result(), a_speed_result(stamp=a_stamp(bundle="u2netp")), anyway=True)
+    assert "bundle: portrait before, u2netp now" in found.notes
 
 
 def test_speed_and_quality_are_never_compared() -> None:
@@ -189,10 +232,21 @@ def test_quality_of_other_pictures_is_refused() -> None:
         comparison(a_quality_result([0.01] * 8), a_quality_result([0.01] * 9))
 
 
+def test_quality_of_pictures_with_other_content_is_refused_although_they_are_called_the_same() -> None:
+    old, new = (
+        a_quality_result([0.01] * 8).model_copy(
+            update={"scenes": [SceneQuality(scene="group", pictures=[a_picture("a", 0.01)], photos_sha256=letter * 64)]}
+        )
+        for letter in "ab"
+    )
+    with pytest.raises(ConfigError, match="group: photos and mattes, sha256: aaaaaaaaaaaa before"):
+        comparison(old, new)
+
+
 def test_another_version_of_the_program_and_of_a_network_is_told_and_compared() -> None:
-    stamp = a_stamp(version="0.2.0", networks={"u2netp.onnx": "c" * 64})
+    stamp = a_stamp("0.3.0", networks={"modnet.onnx": "a" * 64, "u2netp.onnx": "c" * 64})
     found = comparison(a_speed_result(), a_speed_result(stamp=stamp))
     assert found.notes == [
-        "version: 0.1.0 before, 0.2.0 now",
+        "version: 0.2.0 before, 0.3.0 now",
         "network u2netp.onnx: bbbbbbbbbbbb before, cccccccccccc now",
     ]

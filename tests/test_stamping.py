@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import pytest
 
 from bshm_watchd import __version__
+from bshm_watchd.bench.cores import usable_cores
 from bshm_watchd.bench.stamping import _commit, stamp_of
 from bshm_watchd.build_stamp import Stamp as BuildStamp
 from bshm_watchd.config import ModelSettings
@@ -42,3 +46,27 @@ def test_results_of_a_gpu_are_of_another_machine_than_those_of_its_processor() -
 @pytest.mark.parametrize(("changed", "told"), [(False, "abc"), (True, "abc+")])
 def test_a_commit_with_changes_of_its_own_says_so(changed: bool, told: str) -> None:
     assert _commit(BuildStamp("abc", None, changed)) == told
+
+
+@pytest.mark.parametrize(
+    ("of_container", "of_service", "cores"),
+    [
+        ("50000 100000", "max 100000", 1),
+        ("max 100000", "20000 100000", 1),
+        ("max 100000", "max 100000", None),
+        ("90000000 100000", "max 100000", None),  # more than there are
+    ],
+)
+def test_a_control_group_that_gives_time_for_fewer_cores_counts_and_so_does_one_around_it(
+    tmp_path: Path, of_container: str, of_service: str, cores: int | None
+) -> None:
+    (tmp_path / "container" / "service").mkdir(parents=True)
+    (tmp_path / "container" / "cpu.max").write_text(f"{of_container}\n")
+    (tmp_path / "container" / "service" / "cpu.max").write_text(f"{of_service}\n")
+    own = tmp_path / "own"
+    own.write_text("4:memory:/else\n0::/container/service\n")
+    assert usable_cores(tmp_path, own) == (cores or len(os.sched_getaffinity(0)))
+
+
+def test_without_control_groups_all_cores_count_that_it_may_run_on(tmp_path: Path) -> None:
+    assert usable_cores(tmp_path, tmp_path / "missing") == len(os.sched_getaffinity(0))

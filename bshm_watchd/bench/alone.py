@@ -63,14 +63,22 @@ def measured_alone(settings: Settings, photos: Sequence[Path], directory: Path) 
 
 
 def costs(wall: Sequence[Sequence[Took]], cpu: Sequence[Sequence[Took]]) -> list[StageCost]:
-    """Medians over photos, of each the stages by the clock and by CPU time; a stage of several outputs is their sum."""
+    """Over photos: of the time by the clock the median, of CPU time the mean, since a burst costs the sum of it.
+
+    A stage of several outputs is their sum.
+    """
     return [
-        StageCost(stage=stage, wall_seconds=_median(stage, wall), cpu_seconds=_median(stage, cpu)) for stage in STAGES
+        StageCost(
+            stage=stage,
+            wall_seconds=statistics.median(_of_each(stage, wall)),
+            cpu_seconds=statistics.fmean(_of_each(stage, cpu)),
+        )
+        for stage in STAGES
     ]
 
 
-def _median(stage: Stage, photos: Sequence[Sequence[Took]]) -> float:
-    return statistics.median(sum(took.seconds for took in photo if took.stage == stage) for photo in photos)
+def _of_each(stage: Stage, photos: Sequence[Sequence[Took]]) -> list[float]:
+    return [sum(took.seconds for took in photo if took.stage == stage) for photo in photos]
 
 
 # -- batches -------------------------------------------------------------------------------------------------

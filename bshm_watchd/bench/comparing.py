@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bshm_watchd.bench.results import QualityResult, SpeedResult
+from bshm_watchd.bench.told import why_wrong
 from bshm_watchd.bench.verdicts import THRESHOLD, Compared, Figure, compared
 from bshm_watchd.errors import ConfigError
 
@@ -22,7 +23,7 @@ _FLOOR_SECONDS, _FLOOR_MIB = 0.001, 8.0  # what a machine's own unrest makes of 
 
 _SPEED: tuple[tuple[Figure, Samples], ...] = (
     (Figure("photos/s in bursts", "/s", "more"), lambda one: [r.photos_per_second for r in one.rounds]),
-    (Figure("drop to result", "s", "less", _FLOOR_SECONDS), lambda one: one.drop_to_result_seconds),
+    (Figure("drop to result less settling", "s", "less", _FLOOR_SECONDS), lambda one: _without_settling(one)),
     (Figure("matte, alone", "s", "less", _FLOOR_SECONDS), lambda one: one.matte_seconds),
     (Figure("claim to result in bursts", "s", "less", _FLOOR_SECONDS), lambda one: one.in_burst_seconds),
     (Figure("start to first result", "s", "less", _FLOOR_SECONDS), lambda one: one.first_result_seconds),
@@ -44,8 +45,8 @@ _QUALITY: tuple[tuple[Figure, OfPicture], ...] = (
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """`figures`: in the order of the sets. `newly_failed`: pictures that had a matte before. `notes`: what else
-    differs, and may be why."""
+    """`figures`: in the order of the sets. `newly_failed`: pictures that had a matte and have none, or whose matte
+    has become wrong about what is person. `notes`: what else differs, and may be why."""
 
     figures: list[Compared]
     newly_failed: list[str]
@@ -66,7 +67,7 @@ def comparison(old: Either, new: Either, threshold: float = THRESHOLD, *, anyway
     else:
         raise ConfigError([f"one is of {old.kind}, the other of {new.kind}: compare two of one kind"])
     if obstacles and not anyway:
-        advice = "measure both alike, or compare them all the same with --anyway"
+        advice = "measure both alike, or compare them all the same with `bench compare --anyway`"
         raise ConfigError([*obstacles, f"these results can't be compared; {advice}"])
     if not figures and not failed:
         raise ConfigError(["they have nothing in common to compare: measure both with the same photos"])
@@ -93,7 +94,10 @@ def _obstacles_to_quality(old: QualityResult, new: QualityResult) -> list[str]:
     before, now = (_pictures(one).keys() for one in (old, new))
     only = [f"only the {which} one has {'/'.join(name)}" for which, names in
             (("old", before - now), ("new", now - before)) for name in sorted(names)[:3]]  # fmt: skip
-    return [*_obstacles(old.stamp, new.stamp), *only]
+    named = {one.scene: one.photos_sha256 for one in old.scenes}
+    scenes = [(one.scene, named[one.scene], one.photos_sha256) for one in new.scenes if one.scene in named]
+    others = [line for scene, *both in scenes for line in _other_photos(f"{scene}: photos and mattes", *both)]
+    return [*_obstacles(old.stamp, new.stamp), *only, *others]
 
 
 def _obstacles(before: Stamp, now: Stamp) -> list[str]:
@@ -108,7 +112,13 @@ def _set_differs(old: SpeedOfSet, new: SpeedOfSet) -> Iterator[str]:
     yield from _differs(f"{new.name}: photos in a burst", str(old.photos), str(new.photos))
     yield from _differs(f"{new.name}: megapixels", f"{old.megapixels:.2f}", f"{new.megapixels:.2f}")
     yield from _differs(f"{new.name}: outputs", ", ".join(old.outputs), ", ".join(new.outputs))
+    yield from _other_photos(f"{new.name}: photos", old.photos_sha256, new.photos_sha256)
     yield from _differs(f"{new.name}: settling, s", f"{old.settle_seconds:g}", f"{new.settle_seconds:g}")
+
+
+def _other_photos(what: str, old: str, new: str) -> list[str]:
+    """None where either is not known."""
+    return _differs(f"{what}, sha256", _short(old), _short(new)) if old and new else []
 
 
 def _notes(old: Either, new: Either) -> Iterator[str]:
@@ -149,6 +159,11 @@ def _speed(old: SpeedResult, new: SpeedResult, threshold: float) -> Iterator[Com
                 yield compared(measured.name, figure, samples(before), samples(measured), threshold)
 
 
+def _without_settling(one: SpeedOfSet) -> list[float]:
+    """A constant part would make what grows beside it look small."""
+    return [seconds - one.settle_seconds for seconds in one.drop_to_result_seconds]
+
+
 def _quality(old: QualityResult, new: QualityResult, threshold: float) -> Iterator[Compared]:
     """Each scene for itself, and where there are several all of them together."""
     scenes = [scene.scene for scene in new.scenes]
@@ -167,8 +182,13 @@ def _quality(old: QualityResult, new: QualityResult, threshold: float) -> Iterat
 def _newly_failed(old: QualityResult, new: QualityResult) -> Iterator[str]:
     before = _pictures(old)
     for name, picture in _pictures(new).items():
-        if picture.failed is not None and name in before and before[name].failed is None:
-            yield f"{'/'.join(name)}: {picture.failed}"
+        if name in before and _fails_anew(before[name], picture):
+            yield f"{'/'.join(name)}: {why_wrong(picture)}"
+
+
+def _fails_anew(before: PictureQuality, now: PictureQuality) -> bool:
+    lost = now.failed is not None and before.failed is None
+    return lost or (now.is_wrong and not before.is_wrong)
 
 
 def _pictures(result: QualityResult) -> dict[tuple[str, str], PictureQuality]:

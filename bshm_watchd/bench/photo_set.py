@@ -52,11 +52,12 @@ class PhotoSet:
         """So many photos: all of them again, in the same order, where there are fewer."""
         return [self.photos[number % len(self.photos)] for number in range(count)]
 
-    def sample(self, count: int) -> list[Path]:
-        """So many of them, evenly spread over all; as `burst` where there are fewer."""
-        if len(self.photos) <= count:
-            return self.burst(count)
-        return [self.photos[number * len(self.photos) // count] for number in range(count)]
+    def sample(self, count: int, burst: int) -> list[Path]:
+        """So many of those in a burst, evenly spread; all of them again, in the same order, where there are fewer."""
+        theirs = self.photos[:burst]
+        if len(theirs) <= count:
+            return [theirs[number % len(theirs)] for number in range(count)]
+        return [theirs[number * len(theirs) // count] for number in range(count)]
 
 
 # -- somebody's own ------------------------------------------------------------------------------------------
@@ -72,7 +73,7 @@ def own_set(directory: Path) -> PhotoSet:
     whole = {name: one for name, one in found.items() if one.verdict is Verdict.COMPLETE and one.pixels}
     left_out = tuple(f"{shown(name)}: {_why_not(one)}" for name, one in found.items() if name not in whole)
     if not whole:
-        advice = "name a directory of JPEG, PNG, WebP or TIFF photos, or none to measure with built ones"
+        advice = "put JPEG, PNG, WebP or TIFF photos into it, or leave it out"
         raise ConfigError([*left_out, f"{directory}: no photos are in that directory; {advice}"])
     pixels = sorted(one.pixels for one in whole.values())
     name = shown(directory.resolve().name) or "photos"

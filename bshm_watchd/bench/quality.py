@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import statistics
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bshm_watchd.bench.pairs import Found, Pair, Scene, different_sizes, refuse_unusable
-from bshm_watchd.bench.quality_errors import FAILED, errors
+from bshm_watchd.bench.quality_errors import errors
 from bshm_watchd.bench.results import PictureQuality, QualityResult, SceneQuality, Stamp, written
+from bshm_watchd.bench.same_photos import photos_sha256
 from bshm_watchd.bench.shown import Shown, shown_of, telling, write_shown
 from bshm_watchd.bench.stamping import stamp_of
 from bshm_watchd.bench.writing import writing
@@ -46,18 +47,26 @@ class Judged:
 
 @dataclass(frozen=True, slots=True)
 class Judge:
-    """Works through one picture after the other, so that the time of each is its own."""
+    """Works through one picture after the other, so that the time of each is its own.
+
+    `working_size`: what the network gets for a photo of this height and width. The first run of each is not timed: a
+    runtime gets ready for a size when it meets it.
+    """
 
     decoder: Decoder
     matter: Matter
     clock: Clock
+    working_size: Callable[[int, int], tuple[int, int]] = lambda height, width: (height, width)
+    _met: set[tuple[int, int]] = field(default_factory=set, init=False)
 
     def judged(self, scenes: Sequence[Scene], told: Told) -> Judged:
         """Raises `ConfigError` where a picture can't be decoded or compared, and what ends the whole program."""
         qualities, shown = [], {}
         for scene in scenes:
+            sha256 = photos_sha256((pair.photo, pair.matte) for pair in scene.pairs)
             pictures = list(self._scene(scene, told))
-            qualities.append(SceneQuality(scene=scene.name, pictures=[quality for quality, _ in pictures]))
+            told_of = [quality for quality, _ in pictures]
+            qualities.append(SceneQuality(scene=scene.name, pictures=told_of, photos_sha256=sha256))
             shown[scene.name] = telling([picture for _, picture in pictures if picture is not None])
         return Judged(tuple(qualities), shown)
 
@@ -72,9 +81,7 @@ class Judge:
         try:
             photo = self._decoded(pair.photo)
             _refuse_different_sizes(pair, photo, truth)
-            began = self.clock.monotonic()
-            matte = self.matter.matte(photo)
-            seconds = self.clock.monotonic() - began
+            matte, seconds = self._timed(photo)
         except (MattingFailed, OutOfMemory, DecoderDied) as error:
             return _failed(pair, str(error) or type(error).__name__), None
         if truth.any() and not matte.any():
@@ -84,6 +91,15 @@ class Judge:
             name=pair.name, edge_psnr_db=found.pop("edge_psnr"), matte_seconds=seconds, failed=None, **found
         )
         return quality, shown_of(pair.name, found["mad"], photo.pixels, truth, matte)
+
+    def _timed(self, photo: Photo) -> tuple[Alpha, float]:
+        size = self.working_size(photo.height, photo.width)
+        if size not in self._met:
+            self.matter.matte(photo)
+            self._met.add(size)
+        began = self.clock.monotonic()
+        matte = self.matter.matte(photo)
+        return matte, self.clock.monotonic() - began
 
     def _decoded(self, path: Path) -> Photo:
         try:
@@ -100,7 +116,8 @@ def measured(found: Found, model: ModelSettings, limits: Limits, state_dir: Path
     refuse_unusable(found, limits)
     with open_model(model, BatchSettings(max_size=1), limits, state_dir, children=1) as here:
         stamp = stamp_of(here.bundle, here.settings, here.device)
-        return stamp, Judge(here.decoder, here.batcher, SystemClock()).judged(found.scenes, told)
+        working_size = here.bundle.manifest.working_size.padded_to
+        return stamp, Judge(here.decoder, here.batcher, SystemClock(), working_size).judged(found.scenes, told)
 
 
 def written_with_pictures(path: Path, stamp: Stamp, judged: Judged) -> QualityResult:
@@ -119,11 +136,6 @@ def mean_of(pictures: Sequence[PictureQuality], error: str) -> float | None:
     """Over those that have a matte; None where none has."""
     values = [value for picture in pictures if (value := getattr(picture, error)) is not None]
     return statistics.fmean(values) if values else None
-
-
-def wrong(picture: PictureQuality) -> bool:
-    """Without a matte, or with one that is wrong about what is person."""
-    return picture.failed is not None or (picture.mad is not None and picture.mad > FAILED)
 
 
 def worst_of(pictures: Sequence[PictureQuality]) -> PictureQuality | None:

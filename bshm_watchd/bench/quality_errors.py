@@ -17,8 +17,6 @@ from bshm_watchd.matting.edge_error import edge_psnr
 Alpha = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float64]
 
-FAILED = 0.05  # mean absolute difference above which a matte is wrong about what is person, not about its edges
-
 _SIGMA = 1.4  # of the gradient's filter, in pixels
 _GRADIENT_POWER = 2.0
 _STEPS = 10  # thresholds of the connectivity, 0.1 apart

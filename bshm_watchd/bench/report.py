@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from bshm_watchd.bench import pages
 from bshm_watchd.bench.quality_plots import plots_of_quality
+from bshm_watchd.bench.report_files import BESIDE, MARKS, refuse_others, replace_report
 from bshm_watchd.bench.results import QualityResult, SpeedResult, read
 from bshm_watchd.bench.shown_pictures import Shown, shown_pictures
 from bshm_watchd.bench.sides import labels_of, scenes_of, sets_of
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from bshm_watchd.bench.sides import SceneSide, SetSide
 
 _NEEDED = ("jinja2", "matplotlib")
-_BESIDE = "report-plots"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,25 +65,20 @@ class PictureRow:
 def write_report(
     results: Sequence[Path], directory: Path, load: Callable[[str], object] = importlib.import_module
 ) -> list[Path]:
-    """report.html, report.md and what lies beside them in report-plots/; earlier ones of these names are replaced.
+    """report.html, report.md and what lies beside them in report-plots/, in place of an earlier report of ours.
 
-    Raises `ConfigError` where a file is no result, a library is missing, or the directory can't be written.
+    Raises `ConfigError` where a file is no result, a library is missing, the directory can't be written, or holds
+    somebody else's files of these names.
     """
-    _refuse_missing(load)
+    refuse_missing(load)
+    refuse_others(directory)
     content, beside = _content([(path, read(path)) for path in results])
     texts = {"report.html": pages.html(content), "report.md": pages.markdown(content)}
-    files = {name: text.encode("utf-8") for name, text in texts.items()} | beside
-    try:
-        (directory / _BESIDE).mkdir(parents=True, exist_ok=True)
-        for name, content_bytes in files.items():
-            _replace(directory / name, content_bytes)
-    except OSError as error:
-        told = f"{error.filename}: {error.strerror}; name a directory that you may write with -o"
-        raise ConfigError([told]) from error
-    return [directory / name for name in files]
+    return replace_report(directory, {name: text.encode("utf-8") for name, text in texts.items()} | beside)
 
 
-def _refuse_missing(load: Callable[[str], object]) -> None:
+def refuse_missing(load: Callable[[str], object] = importlib.import_module) -> None:
+    """Raises `ConfigError` with what to install where a library is missing that reports are made with."""
     for library in _NEEDED:
         try:
             load(library)
@@ -91,13 +86,6 @@ def _refuse_missing(load: Callable[[str], object]) -> None:
             install = "pip install 'bshm-watchd[bench]'"
             told = f"{library}, which reports are made with, can't be loaded: {error}; install it: {install}"
             raise ConfigError([told]) from error
-
-
-def _replace(path: Path, content: bytes) -> None:
-    """Whole or not at all."""
-    temporary = path.with_name(f".{path.name}.part")
-    temporary.write_bytes(content)
-    temporary.replace(path)
 
 
 def _content(results: Sequence[tuple[Path, SpeedResult | QualityResult]]) -> tuple[dict[str, Any], dict[str, bytes]]:
@@ -124,6 +112,7 @@ def _content(results: Sequence[tuple[Path, SpeedResult | QualityResult]]) -> tup
         "several_good": len(good) > 1,
         "stamp_table": stamp_table(stamps),
         "words": WORDS,
+        "marks": MARKS,
     }
     return content, dict(_files_beside(sections, quality, rows))
 
@@ -146,14 +135,13 @@ def _quality_section(scenes: Mapping[str, list[SceneSide]], several: bool) -> Qu
 def _placed(prefix: str, plots: Sequence[Plot]) -> list[PlotPlace]:
     names = [f"{prefix}-{number}" for number, _ in enumerate(plots, start=1)]
     return [
-        PlotPlace(plot, f"{_BESIDE}/{name}.svg", inline(plot.svg, name))
-        for name, plot in zip(names, plots, strict=True)
+        PlotPlace(plot, f"{BESIDE}/{name}.svg", inline(plot.svg, name)) for name, plot in zip(names, plots, strict=True)
     ]
 
 
 def _picture_row(number: int, shown: Shown) -> PictureRow:
     files = [
-        None if picture.jpeg is None else f"{_BESIDE}/picture-{number}-{place}.jpg"
+        None if picture.jpeg is None else f"{BESIDE}/picture-{number}-{place}.jpg"
         for place, picture in enumerate(shown.pictures, start=1)
     ]
     return PictureRow(shown, files)

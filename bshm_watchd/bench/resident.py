@@ -83,7 +83,9 @@ class Resident:
         while not condition():
             if self.courses.trouble:
                 where = f"the hot folder that is measured in ({self._settings.hot_folders[0].path})"
-                raise MeasuringFailed(f"{where} is {self.courses.trouble}; another place is named with --on DIR")
+                raise MeasuringFailed(
+                    f"{where} is {self.courses.trouble}; measure in another place: `bench speed --on DIR`"
+                )
             if not select.select([self._fd], [], [], self._patience_seconds)[0]:
                 raise MeasuringFailed(self._words(f"said nothing for {self._patience_seconds:g} seconds"))
             block = os.read(self._fd, _BLOCK_BYTES)

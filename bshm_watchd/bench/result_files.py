@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from bshm_watchd.bench.results import read, written
 from bshm_watchd.errors import ConfigError
@@ -14,17 +14,20 @@ if TYPE_CHECKING:
     from bshm_watchd.bench.results import QualityResult, SpeedResult
 
 
-def refuse_unfit(path: Path) -> None:
-    """Raises `ConfigError` where its directory is missing or not writable, or somebody else's file stands there."""
+def refuse_unfit(path: Path, kind: Literal["speed", "quality"]) -> None:
+    """Raises `ConfigError` where its directory is missing or not writable, or what stands there is no result of
+    this kind."""
     if not os.access(path.absolute().parent, os.W_OK | os.X_OK):
         raise ConfigError([f"{path}: its directory is missing, or not writable for this user; name another file"])
     if not path.exists():
         return
+    left_alone = "so it is left alone; name another file"
     try:
-        read(path)
+        found = read(path)
     except ConfigError as error:
-        message = f"{path}: stands there and is no result of `bench`, so it is left alone; name another file"
-        raise ConfigError([message]) from error
+        raise ConfigError([f"{path}: stands there and is no result of `bench`, {left_alone}"]) from error
+    if found.kind != kind:
+        raise ConfigError([f"{path}: stands there and is a result of `bench {found.kind}`, {left_alone}"])
 
 
 def keep(path: Path, result: SpeedResult | QualityResult) -> None:

@@ -15,6 +15,8 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from bshm_watchd.errors import ConfigError
 from bshm_watchd.stages import Stage
 
+WRONG_MAD = 0.05  # above it a matte is wrong about what is person, not about its edges
+
 
 class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -51,7 +53,8 @@ class Stamp(_Frozen):
 
 
 class StageCost(_Frozen):
-    """One stage of one photo, alone on the machine: medians. `cpu_seconds`: of all threads and processes."""
+    """One stage of one photo, alone on the machine. `wall_seconds`: the median; `cpu_seconds`: the mean, of all threads
+    and processes."""
 
     stage: Stage
     wall_seconds: float
@@ -93,7 +96,7 @@ class SpeedOfSet(_Frozen):
     `first_result_seconds`: from a process's start to its first result, cold. `drop_to_result_seconds`: of a lone photo
     in the resident daemon, `settle_seconds` of it waiting whether it is whole. `matte_seconds`: the model alone.
     `in_burst_seconds`: claim to result of each photo in the bursts. `batches`: photos a second by pictures in a batch,
-    through the model alone.
+    through the model alone. `photos_sha256`: of the photos' own sha256; empty where it is not known.
     """
 
     name: str
@@ -110,6 +113,7 @@ class SpeedOfSet(_Frozen):
     batches: dict[int, float]
     timeline: list[Span]
     gpu: GpuUse | None = None
+    photos_sha256: str = ""
 
     @property
     def photos_per_second(self) -> float:
@@ -117,8 +121,12 @@ class SpeedOfSet(_Frozen):
         return statistics.median(burst.photos_per_second for burst in self.rounds)
 
     def share_of_limit(self, cores: int) -> float:
-        """Of what the cores can do at most: their number over the CPU time of a photo's stages when it is alone."""
-        return self.photos_per_second * sum(stage.cpu_seconds for stage in self.stages) / cores
+        """Of what the cores can do at most: their number over the CPU time of a photo's stages when it is alone.
+
+        Means on both sides: photos may differ, and a burst takes as long as all of them.
+        """
+        photos, seconds = sum(one.photos for one in self.rounds), sum(one.seconds for one in self.rounds)
+        return photos / seconds * sum(stage.cpu_seconds for stage in self.stages) / cores
 
 
 class SpeedResult(_Frozen):
@@ -144,12 +152,21 @@ class PictureQuality(_Frozen):
     matte_seconds: float | None
     failed: str | None = None
 
+    @property
+    def is_wrong(self) -> bool:
+        """Without a matte, or with one that is wrong about what is person."""
+        return self.failed is not None or (self.mad is not None and self.mad > WRONG_MAD)
+
 
 class SceneQuality(_Frozen):
-    """`scene`: what kind of picture these are (`hair-detail`), or the directory's name where a user brought them."""
+    """`scene`: what kind of picture these are (`hair-detail`), or the directory's name where a user brought them.
+
+    `photos_sha256`: of the sha256 of all photos and true mattes; empty where it is not known.
+    """
 
     scene: str
     pictures: list[PictureQuality]
+    photos_sha256: str = ""
 
 
 class QualityResult(_Frozen):

@@ -19,6 +19,7 @@ from bshm_watchd.bench.gpu_use import sampler
 from bshm_watchd.bench.measured_settings import HOT, STATE, measured_settings, outputs_of
 from bshm_watchd.bench.resident import Resident
 from bshm_watchd.bench.results import GpuUse, SpeedOfSet
+from bshm_watchd.bench.same_photos import photos_sha256
 from bshm_watchd.bench.speed_figures import Burst
 from bshm_watchd.bench.staging import Staging
 from bshm_watchd.bench.stamping import stamp_of
@@ -29,6 +30,7 @@ from bshm_watchd.matting.measured_runtime import settled_runtime
 from bshm_watchd.matting.remembered import DIRECTORY
 
 if TYPE_CHECKING:
+    from bshm_watchd.bench.effort import Effort
     from bshm_watchd.bench.photo_set import PhotoSet, Told
     from bshm_watchd.bench.results import Stamp
     from bshm_watchd.config import HotFolderSettings, Settings
@@ -36,18 +38,6 @@ if TYPE_CHECKING:
     from bshm_watchd.matting.devices.choice import Device
 
 _A_MOMENT_SECONDS = 0.2  # past the time that a file must keep still
-
-
-@dataclass(frozen=True, slots=True)
-class Effort:
-    """`photos`: in a burst; `rounds`: bursts; `lone`: photos by themselves; `cold`: starts; `alone`: photos whose
-    stages are measured. None of them counts what is done first and not counted."""
-
-    photos: int = 20
-    rounds: int = 5
-    lone: int = 20
-    cold: int = 3
-    alone: int = 7
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +65,7 @@ class SpeedBench:
 
     def measured(self, photos: PhotoSet) -> SpeedOfSet:
         """Raises `ConfigError` for photos that get no results, `MeasuringFailed` where the daemon fails."""
+        sha256 = photos_sha256([photo] for photo in photos.photos)  # first: later one may be gone, and all in vain
         settings = self._settings()
         measuring = _Measuring(self, settings, photos, Staging(self.directory / "staging", self.directory / HOT))
         cold = measuring.cold()
@@ -83,7 +74,7 @@ class SpeedBench:
             dropped, lone = measuring.lone(daemon)
             bursts, gpu = measuring.bursts(daemon)
         self.told(f"{photos.name}: stages, one photo at a time", 0, None)
-        alone = self.alone(settings, photos.sample(self.effort.alone), self.directory)
+        alone = self.alone(settings, photos.sample(self.effort.alone, self.effort.photos), self.directory)
         self.told(f"{photos.name}: stages, one photo at a time", 1, 1)
         return SpeedOfSet(
             name=photos.name,
@@ -100,6 +91,7 @@ class SpeedBench:
             batches=alone.batches,
             timeline=bursts[-1].timeline(),
             gpu=gpu,
+            photos_sha256=sha256,
         )
 
     def _settings(self) -> Settings:

@@ -34,7 +34,7 @@ class Staging:
             for photo, name in zip(photos, names, strict=True):
                 _copy(photo, self._directory / name)
         except OSError as error:
-            place = "name another place with --on DIR, or fewer photos with --photos"
+            place = "make room, or measure elsewhere or with fewer photos: `bench speed --on DIR --photos N`"
             raise ConfigError([f"{error.filename or self._directory}: {error.strerror}; {place}"]) from error
         return names
 

@@ -7,6 +7,7 @@ import platform
 from typing import TYPE_CHECKING
 
 from bshm_watchd import __version__
+from bshm_watchd.bench.cores import usable_cores
 from bshm_watchd.bench.results import Machine, Stamp
 from bshm_watchd.build_stamp import Stamp as BuildStamp
 from bshm_watchd.build_stamp import stamp as build_stamp
@@ -43,10 +44,10 @@ def stamp_of(bundle: Bundle, settings: ModelSettings, device: Device, clock: Clo
 
 
 def machine(device: Device) -> Machine:
-    """This one: the cores that this process may use, and all memory."""
+    """This one: the cores that this process can use, and all memory."""
     return Machine(
         processor=processor(cpuinfo())["CPU"],
-        cores=len(os.sched_getaffinity(0)),
+        cores=usable_cores(),
         memory_mib=os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // _MIB,
         kernel=platform.release(),
         python=platform.python_version(),

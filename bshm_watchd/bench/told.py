@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 TOO_FEW = "too few samples"
 NOT_MEASURED = "not measured"
 SECONDS_AN_HOUR = 3600
-WRONG_MAD = 0.05  # above it a matte is wrong about what is person, not about its edges
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,13 +55,13 @@ def errors_of(scene: SceneQuality, of: Callable[[PictureQuality], float | None])
 
 def why_wrong(picture: PictureQuality) -> str | None:
     """It has no matte, or one that is wrong about what is person; None where it is fine."""
-    if picture.failed is not None or picture.mad is None or picture.mad <= WRONG_MAD:
+    if picture.failed is not None or picture.mad is None or not picture.is_wrong:
         return picture.failed
     return f"alpha is off by {per_cent(picture.mad)}, so it is wrong about what is person"
 
 
 def failures(scene: SceneQuality) -> int:
-    return sum(why_wrong(picture) is not None for picture in scene.pictures)
+    return sum(picture.is_wrong for picture in scene.pictures)
 
 
 def worst_of(scene: SceneQuality) -> PictureQuality | None:

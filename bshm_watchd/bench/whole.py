@@ -43,12 +43,13 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """`speed`: of the photos in each of these directories, a set each; `quality`: of a directory of scenes.
+    """`speed`: looks at the photos in each of these directories, a set each, and returns what measures them; raises
+    `ConfigError` where that can't be done. `quality`: of a directory of scenes.
 
     `compare`: the expected result, then the new one; raises `ConfigError` where comparing makes no sense.
     """
 
-    speed: Callable[[Sequence[Path]], SpeedResult]
+    speed: Callable[[Sequence[Path]], Callable[[], SpeedResult]]
     quality: Callable[[Path], tuple[Stamp, Judged]]
     compare: Callable[[Result, Result], Held]
     clock: Clock
@@ -85,15 +86,16 @@ def _measure(library: Path, parts: Parts) -> Measured:
     sets, scenes = speed_sets(library), library / QUALITY
     if not sets and not scenes.is_dir():
         raise ConfigError([f"{library}: no library is here; build one with: bshm-watchd bench library {library}"])
+    speed = parts.speed(sets) if sets else None  # what is wrong with them shall be told before minutes are spent
     (library / _RESULTS).mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".measuring-", dir=library / _RESULTS) as scratch:
         under_way = Path(scratch) / "whole"
         under_way.mkdir()
         found: dict[str, Result] = {}
-        if scenes.is_dir():  # first: what is wrong with pictures shall be told before minutes are spent
+        if scenes.is_dir():  # first: it looks at all of its pictures before it measures
             found["quality.json"] = written_with_pictures(under_way / "quality.json", *parts.quality(scenes))
-        if sets:
-            found["speed.json"] = _kept_speed(under_way / "speed.json", parts.speed(sets))
+        if speed is not None:
+            found["speed.json"] = _kept_speed(under_way / "speed.json", speed())
         place = _free_place(library / _RESULTS / machine_name(next(iter(found.values()))), parts.clock)
         place.parent.mkdir(exist_ok=True)
         under_way.rename(place)

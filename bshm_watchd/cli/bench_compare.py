@@ -31,8 +31,8 @@ def compare(
 ) -> None:
     """Compare two results of `bench speed`, or two of `bench quality`: exit code 1 where the newer one is worse.
 
-    Worse is what changed by more than the threshold, and as chance changes it once in a hundred times at most. Exit
-    code 78 where the two can't be compared.
+    Worse is what changed by more than the threshold, and as chance changes it once in a hundred times at most; and
+    every picture that fails now and did not before. Exit code 78 where the two can't be compared.
 
     \b
     Examples:
@@ -57,7 +57,7 @@ def _print(found: Comparison, threshold: float) -> None:
         rows = [_row(one) for one in found.figures if one.place == place]
         print_table(("", "figure", "old", "new", "change", "p"), rows, whole=("", "old", "new", "change", "p"))
     for line in found.newly_failed:
-        complain(f"no matte any more: {line}")
+        complain(f"fails now, and did not before: {line}")
     if found.notes:
         print_heading("what else is not the same")
         for line in found.notes:
@@ -81,10 +81,11 @@ def conclusion(found: Comparison, threshold: float) -> list[str]:
     worse = count["regression"] + len(found.newly_failed)
     lines = [f"{worse} worse, {count['better']} better, by more than {threshold:g} % and than chance (p <= {ALPHA:g})"]
     if count["chance"]:
-        more = "measure again, with more --rounds, when the machine does nothing else"
+        more = "measure again when the machine does nothing else, with more bursts (`bench speed --rounds`)"
         lines.append(f"{count['chance']} differ as chance makes them differ; to be sure, {more}")
     if count["too few"]:
-        more = f"at least {enough_samples(paired=False)} (--rounds, --lone, --cold), or {enough_samples(paired=True)}"
+        few = f"at least {enough_samples(paired=False)} of a kind (`bench speed --rounds, --lone, --cold`)"
+        more = f"{few}, or {enough_samples(paired=True)}"
         lines.append(f"{count['too few']} differ, and too few samples can't tell whether by chance; {more} pictures")
     return lines
 

@@ -74,8 +74,9 @@ def all_(
     """Measure speed and quality with all of a library, compare with what is expected of this machine, write a report.
 
     Results go into LIBRARY/results/MACHINE/DATE-VERSION/, the report (report.html, report.md) beside them. Exit code 1
-    where anything is worse than what --store kept, 78 where the two can't be compared. It takes a while; have the
-    machine do nothing else meanwhile.
+    where anything is worse than what --store kept, 78 where the two can't be compared. Speed is
+    measured below LIBRARY, so have it on the disk that your hot folders are on. It takes a while; have the machine do
+    nothing else meanwhile. The report takes two more libraries: pip install 'bshm-watchd[bench]'.
 
     \b
     Examples:
@@ -84,7 +85,7 @@ def all_(
     """
     from bshm_watchd.cli.bench_parts import doing
 
-    code = work_through(library, doing(context), store=store, as_json=as_json)
+    code = work_through(library, doing(context, library), store=store, as_json=as_json)
     if code:
         raise typer.Exit(code)
 
@@ -111,11 +112,12 @@ def work_through(library: Path, doing: Doing, *, store: bool, as_json: bool) -> 
         _print_verdicts([one for one in found if one.held is not None or not store])
     stored = whole.store(library, measured) if store else []
     report = doing.report(list(measured.results), measured.place)
+    code = 0 if store else _exit_code(found)
     if as_json:
-        print_json(_as_json(measured, found, stored, report))
+        print_json({"ok": code == 0, **_as_json(measured, found, stored, report)})
     else:
         _print_end(measured, stored, report)
-    return 0 if store else _exit_code(found)
+    return code
 
 
 def _measured_and_held(library: Path, doing: Doing) -> tuple[Measured, list[Verdict]]:
@@ -158,7 +160,6 @@ def _as_json(
     measured: Measured, found: Sequence[Verdict], stored: Sequence[Path], report: Sequence[Path]
 ) -> dict[str, object]:
     return {
-        "ok": _exit_code(found) == 0,
         "place": str(measured.place),
         "results": [str(path) for path in measured.results],
         "verdicts": [_verdict_as_json(one) for one in found],

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import importlib
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,18 +24,20 @@ if TYPE_CHECKING:
 _THRESHOLD_PERCENT = 5.0
 
 
-def doing(context: typer.Context) -> Doing:
-    from bshm_watchd.bench.report import write_report
+def doing(context: typer.Context, library: Path, load: Callable[[str], object] = importlib.import_module) -> Doing:
+    """Speed is measured below `library`. Raises `ConfigError` where what reports are made with is not installed."""
+    from bshm_watchd.bench.report import refuse_missing, write_report
 
-    return Doing(lambda told: _parts(context, told), _show, write_report)
+    refuse_missing(load)
+    return Doing(lambda told: _parts(context, library, told), _show, write_report)
 
 
-def _parts(context: typer.Context, told: Told) -> Parts:
+def _parts(context: typer.Context, library: Path, told: Told) -> Parts:
     from bshm_watchd.bench.whole import Parts
-    from bshm_watchd.cli.bench_speed import measured_sets
+    from bshm_watchd.cli.bench_speed import sets_to_measure
 
     return Parts(
-        lambda sets: measured_sets(context, sets, told),
+        lambda sets: sets_to_measure(context, sets, library, told),
         lambda directory: _quality(context, directory, told),
         _compared,
         SystemClock(),
@@ -68,7 +71,7 @@ def _lines(compared: Comparison) -> Iterator[str]:
         if one.verdict in ("regression", "better"):
             was, now = (f"{value:.4g} {one.unit}".strip() for value in (one.old, one.new))
             yield f"{one.verdict}: {one.place}, {one.subject}: {now}, expected {was} ({percent(one.ratio)})"
-    yield from (f"regression: no matte any more: {line}" for line in compared.newly_failed)
+    yield from (f"regression: fails now, and did not before: {line}" for line in compared.newly_failed)
     yield from (f"not the same: {line}" for line in compared.notes)
     yield from conclusion(compared, _THRESHOLD_PERCENT)
 

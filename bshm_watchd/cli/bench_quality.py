@@ -51,19 +51,23 @@ def quality(
     from bshm_watchd.bench.shown import directory_of
 
     if output is not None:
-        refuse_unfit(output)
+        refuse_unfit(output, "quality")
     found = find_pairs(directory)
     tell_left_out(found.left_out)
     state_dir, model, limits = chosen.model_and_limits(context)
     with interruptible(), bars() as told:
         stamp, judged = measured(found, model, limits, state_dir, told)
     result = QualityResult(stamp=stamp, scenes=list(judged.scenes))
-    if output is not None:
-        result = written_with_pictures(output, stamp, judged)
+    if not as_json:
+        print_quality(result)
+    try:
+        if output is not None:
+            result = written_with_pictures(output, stamp, judged)
+    finally:  # what was measured is told although its file was not written
+        if as_json:
+            print_json(result.model_dump(mode="json"))
     if as_json:
-        print_json(result.model_dump(mode="json"))
         return
-    print_quality(result)
     if output is None:
         say("\nnot kept: -o FILE keeps it, to be compared with later ones")
     else:
@@ -88,10 +92,10 @@ def print_quality(result: QualityResult) -> None:
 
 
 def _row(name: str, pictures: Sequence[PictureQuality]) -> tuple[str, ...]:
-    from bshm_watchd.bench.quality import mean_of, worst_of, wrong
+    from bshm_watchd.bench.quality import mean_of, worst_of
 
     means = [_number(mean_of(pictures, error), digits) for error, digits in _DIGITS.items()]
-    worst, failures = worst_of(pictures), sum(map(wrong, pictures))
+    worst, failures = worst_of(pictures), sum(picture.is_wrong for picture in pictures)
     share = f"{failures} ({failures / len(pictures):.0%})" if failures else "none"
     return (name, str(len(pictures)), *means, share, "" if worst is None else _told(worst))
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from bshm_watchd.bench.effort import BY_DEFAULT, Effort
 from bshm_watchd.cli import chosen
 from bshm_watchd.cli.bars import bars
 from bshm_watchd.cli.console import complain, print_json, say
@@ -20,11 +21,10 @@ from bshm_watchd.cli.speed_tables import print_speed
 if TYPE_CHECKING:
     from bshm_watchd.bench.photo_set import PhotoSet, Told
     from bshm_watchd.bench.results import SpeedResult
-    from bshm_watchd.bench.speed import Effort, Subject
+    from bshm_watchd.bench.speed import Subject
     from bshm_watchd.config import HotFolderSettings, Settings
 
 _PREFIX = "bshm-watchd-bench-"
-_ROUNDS = 6
 _IN_MEMORY = ("tmpfs", "ramfs")
 
 
@@ -36,14 +36,20 @@ def speed(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="FILE", dir_okay=False, help="Keep the result in FILE.")
     ] = None,
-    photos: Annotated[int, typer.Option(min=1, max=1000, metavar="N", help="Photos in a burst.")] = 20,
-    rounds: Annotated[int, typer.Option(min=1, max=100, metavar="N", help="Bursts that count.")] = _ROUNDS,
-    lone: Annotated[int, typer.Option(min=1, max=1000, metavar="N", help="Photos that are dropped alone.")] = 20,
-    cold: Annotated[int, typer.Option(min=1, max=100, metavar="N", help="Starts that count.")] = 3,
+    photos: Annotated[int, typer.Option(min=1, max=1000, metavar="N", help="Photos in a burst.")] = BY_DEFAULT.photos,
+    rounds: Annotated[int, typer.Option(min=1, max=100, metavar="N", help="Bursts that count.")] = BY_DEFAULT.rounds,
+    lone: Annotated[
+        int, typer.Option(min=1, max=1000, metavar="N", help="Photos that are dropped alone.")
+    ] = BY_DEFAULT.lone,
+    cold: Annotated[int, typer.Option(min=1, max=100, metavar="N", help="Starts that count.")] = BY_DEFAULT.cold,
     large: Annotated[bool, typer.Option("--large", help="Built photos of 45 MP, too.")] = False,
     on: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="A directory on the disk to measure with; else the one for temporary files."),
+        typer.Option(
+            metavar="DIR",
+            resolve_path=True,
+            help="A directory on the disk to measure with; else the one for temporary files.",
+        ),
     ] = None,
     folder: Annotated[
         str | None, typer.Option(metavar="NAME", help="The hot folder whose settings count; else the first one.")
@@ -70,10 +76,9 @@ def speed(
       bshm-watchd bench compare before.json today.json
     """
     from bshm_watchd.bench.result_files import keep, refuse_unfit
-    from bshm_watchd.bench.speed import Effort
 
     if output is not None:
-        refuse_unfit(output)
+        refuse_unfit(output, "speed")
     subject = _subject(_settings(context, bundle, precision), folder)
     effort = Effort(photos=photos, rounds=rounds, lone=lone, cold=cold)
     with interruptible():
@@ -129,13 +134,14 @@ def _measured(subject: Subject, effort: Effort, photos: Path | None, large: bool
         return _with_daemon(subject, effort, on, told, lambda base: own or _built(large, base, effort, told))
 
 
-def measured_sets(context: typer.Context, sets: Sequence[Path], told: Told) -> SpeedResult:
-    """A set of each directory's photos, with the configured model and the effort of `bench speed`."""
-    from bshm_watchd.bench.speed import Effort
+def sets_to_measure(context: typer.Context, sets: Sequence[Path], on: Path, told: Told) -> Callable[[], SpeedResult]:
+    """What measures a set of each directory's photos, with the configured model and the effort of `bench speed`.
 
-    subject, effort = _subject(_settings(context, None, None), None), Effort(rounds=_ROUNDS)
-    own = [_own(directory, effort) for directory in sets]
-    return _with_daemon(subject, effort, Path(tempfile.gettempdir()), told, lambda _: own)
+    Below `on`. Raises `ConfigError` where the model or the photos are not fit for it.
+    """
+    subject = _subject(_settings(context, None, None), None)
+    own = [_own(directory, BY_DEFAULT) for directory in sets]
+    return lambda: _with_daemon(subject, BY_DEFAULT, on.resolve(), told, lambda _: own)
 
 
 def _with_daemon(
@@ -186,13 +192,13 @@ def _directory_on(place: Path) -> Iterator[Path]:
         with tempfile.TemporaryDirectory(prefix=_PREFIX, dir=place) as base:
             yield Path(base)
     except OSError as error:
-        advice = "name a directory with room that this user may write to with --on DIR"
+        advice = "measure where there is room and this user may write: `bench speed --on DIR`"
         raise ConfigError([f"{error.filename or place}: {error.strerror}; {advice}"]) from error
 
 
 def _warn(on: Path, where: str) -> None:
     if where in _IN_MEMORY:
-        complain(f"{on} is in memory ({where}): syncing costs nothing there; measure on a disk with --on DIR")
+        complain(f"{on} is in memory ({where}): syncing costs nothing there; measure on a disk: `bench speed --on DIR`")
     busy, cores = os.getloadavg()[0], len(os.sched_getaffinity(0))
     if busy > cores / 2:
         complain(f"the machine is busy (load average {busy:.1f}, {cores} cores): measure again when it is idle")

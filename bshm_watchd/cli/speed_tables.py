@@ -21,7 +21,7 @@ def print_speed(result: SpeedResult) -> None:
     for measured in result.sets:
         _print_set(measured, stamp.machine.cores)
     say("\nnot counted: the first start, lone photo and burst of each set")
-    say("-: too few samples for that percentile (more with --lone, --rounds, --cold)")
+    say("-: too few samples for that percentile (bench speed --lone, --rounds, --cold)")
 
 
 def told(seconds: float) -> str:

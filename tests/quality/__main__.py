@@ -18,7 +18,8 @@ from pathlib import Path
 
 from bshm_watchd.bench import drawn
 from bshm_watchd.bench.pack import read_pack
-from bshm_watchd.bench.quality_errors import FAILED, Errors, errors
+from bshm_watchd.bench.quality_errors import Errors, errors
+from bshm_watchd.bench.results import WRONG_MAD
 from bshm_watchd.matting.bundle import Bundle
 from bshm_watchd.matting.doubt import doubt
 from tests.quality.cases import Case, cases
@@ -47,7 +48,7 @@ class _Material:
             error = errors(matte, case.truth)
             self.errors.setdefault(contender.name, []).append(error)
         problem = doubt(matte)
-        self.doubts.append((error.mad > FAILED, problem.reason if problem else None))
+        self.doubts.append((error.mad > WRONG_MAD, problem.reason if problem else None))
         self._keep(error.mad, Row(f"{case.name}  MAD {error.mad:.4f}", case.pixels, case.truth, matte))
 
     def _keep(self, mad: float, row: Row) -> None:
@@ -111,7 +112,7 @@ def _print(title: str, material: _Material, milliseconds: dict[str, float]) -> N
         reasons = [reason for failed, reason in material.doubts if failed is wanted]
         told = ", ".join(f"{count} {reason}" for reason, count in Counter(filter(None, reasons)).items()) or "none"
         print(
-            f"for review, of {len(reasons)} that are {what} (MAD {'>' if wanted else '<='} {FAILED}): {told}",
+            f"for review, of {len(reasons)} that are {what} (MAD {'>' if wanted else '<='} {WRONG_MAD}): {told}",
             flush=True,
         )
 

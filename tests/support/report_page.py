@@ -8,7 +8,7 @@ from pathlib import Path
 
 from bshm_watchd.bench.report import write_report
 from bshm_watchd.bench.results import SceneQuality, SpeedOfSet
-from tests.support.bench_results import a_quality_result, a_speed_result, stored
+from tests.support.results import a_speed_result, quality_of, stored
 
 
 class Page(HTMLParser):
@@ -52,8 +52,8 @@ def reported(directory: Path, *results: Path) -> tuple[Page, str]:
 
 
 def speed_file(directory: Path, *sets: SpeedOfSet) -> Path:
-    return stored(directory / "speed.json", a_speed_result(sets=list(sets) or None))
+    return stored(directory / "speed.json", a_speed_result(*sets))
 
 
 def quality_file(directory: Path, *scenes: SceneQuality) -> Path:
-    return stored(directory / "quality.json", a_quality_result(scenes=list(scenes)))
+    return stored(directory / "quality.json", quality_of(*scenes))
