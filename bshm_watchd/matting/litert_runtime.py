@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +9,7 @@ import numpy as np
 
 from bshm_watchd.errors import ConfigError, RuntimeBroken
 from bshm_watchd.matting.pool import Pool
-from bshm_watchd.matting.runtime import streams_for
+from bshm_watchd.matting.runtime import OneByOne
 from bshm_watchd.matting.tensors import alpha_of, by_255
 
 if TYPE_CHECKING:
@@ -20,25 +19,17 @@ if TYPE_CHECKING:
     from bshm_watchd.matting.tensors import Values
 
 
-class LiteRtRuntime:
-    """Computes in f32. Its networks are small: `max_batch` is 1, larger batches are worked off one by one."""
+class LiteRtRuntime(OneByOne):
+    """Computes in f32."""
 
     def __init__(self, bundle: Bundle, model: TfliteModel, cores: int | None = None) -> None:
+        super().__init__(cores)
         self._bundle = bundle
         self._model = model
-        self._cores = cores or len(os.sched_getaffinity(0))
         self._interpreters: Pool[_Interpreter] = Pool()
 
     def __repr__(self) -> str:
         return f"<LiteRtRuntime {self._model.file} f32 {self.streams} streams>"
-
-    @property
-    def streams(self) -> int:
-        return streams_for(self._cores)
-
-    @property
-    def max_batch(self) -> int:
-        return 1
 
     def start(self) -> None:
         self._bundle.refuse_damage()

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from bshm_watchd.errors import ConfigError, RuntimeBroken
-from bshm_watchd.matting.runtime import streams_for
+from bshm_watchd.matting.runtime import OneByOne
 from bshm_watchd.matting.scaling import shrunk
 from bshm_watchd.matting.tensors import alpha_of, normalised
 
@@ -21,29 +20,21 @@ if TYPE_CHECKING:
     from bshm_watchd.matting.tensors import Values
 
 
-class NcnnRuntime:
-    """One network for all streams, one thread and one picture a call: batching gains nothing on a CPU, streams do.
+class NcnnRuntime(OneByOne):
+    """One network for all streams, one thread and one picture a call.
 
     Raises `ConfigError`, or `ImportError`, where ncnn can't be had or does not take the network.
     """
 
     def __init__(self, bundle: Bundle, model: OnnxModel, network: Written, cores: int | None = None) -> None:
+        super().__init__(cores)
         self._bundle = bundle
         self._model = model
         self._network = network
-        self._cores = cores or len(os.sched_getaffinity(0))
         self._net: Any = _net(network, model.file)
 
     def __repr__(self) -> str:
         return f"<NcnnRuntime {self._model.file} f32 {self.streams} streams>"
-
-    @property
-    def streams(self) -> int:
-        return streams_for(self._cores)
-
-    @property
-    def max_batch(self) -> int:
-        return 1
 
     def start(self) -> None:
         self._bundle.refuse_damage()

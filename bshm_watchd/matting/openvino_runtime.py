@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -13,36 +12,25 @@ from bshm_watchd.matting.int8 import int8_path
 from bshm_watchd.matting.openvino_compiled import Precision, compiled
 from bshm_watchd.matting.openvino_network import network_of
 from bshm_watchd.matting.pool import Pool
-from bshm_watchd.matting.runtime import streams_for
+from bshm_watchd.matting.runtime import OneByOne
 
 if TYPE_CHECKING:
     from bshm_watchd.matting.bundle import Bundle
     from bshm_watchd.matting.photo import Alpha, Pixels
 
 
-class OpenVinoRuntime:
-    """One inference request a stream, one picture a request.
-
-    Batching gains nothing on a CPU, streams do: `max_batch` is 1, larger batches are worked off one by one.
-    """
+class OpenVinoRuntime(OneByOne):
+    """One inference request a stream, one picture a request."""
 
     def __init__(self, bundle: Bundle, precision: Precision, cores: int | None = None) -> None:
+        super().__init__(cores)
         self._bundle = bundle
         self._network = network_of(bundle)
         self._precision = precision
-        self._cores = cores or len(os.sched_getaffinity(0))
         self._requests: Pool[Any] = Pool()
 
     def __repr__(self) -> str:
         return f"<OpenVinoRuntime {self._network.path.name} {self._precision} {self.streams} streams>"
-
-    @property
-    def streams(self) -> int:
-        return streams_for(self._cores)
-
-    @property
-    def max_batch(self) -> int:
-        return 1
 
     def start(self) -> None:
         """Each request keeps what it needs for each size: all of them are warmed up at every size."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
@@ -60,6 +61,24 @@ class MattingFailed(WatchdError):
 
 class OutOfMemory(WatchdError):
     """This batch does not fit the device's memory; a smaller one, or the same one alone, may."""
+
+
+class OneByOne:
+    """What runtimes on the CPU have in common: batching gains nothing there, streams do.
+
+    Larger batches than `max_batch`, 1, are worked off one by one. `cores`: None: all that this process may use.
+    """
+
+    def __init__(self, cores: int | None = None) -> None:
+        self._cores = cores or len(os.sched_getaffinity(0))
+
+    @property
+    def streams(self) -> int:
+        return streams_for(self._cores)
+
+    @property
+    def max_batch(self) -> int:
+        return 1
 
 
 def streams_for(cores: int) -> int:
