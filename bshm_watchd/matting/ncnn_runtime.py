@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bshm_watchd.errors import ConfigError, RuntimeBroken
+from bshm_watchd.matting.openvino_network import network_of
 from bshm_watchd.matting.runtime import OneByOne
-from bshm_watchd.matting.scaling import shrunk
-from bshm_watchd.matting.tensors import alpha_of, normalised
 
 if TYPE_CHECKING:
     from bshm_watchd.matting.bundle import Bundle
@@ -31,6 +30,7 @@ class NcnnRuntime(OneByOne):
         self._bundle = bundle
         self._model = model
         self._network = network
+        self._ends = network_of(bundle)
         self._net: Any = _net(network, model.file)
 
     def __repr__(self) -> str:
@@ -49,12 +49,11 @@ class NcnnRuntime(OneByOne):
         self._net = None  # calls in progress hold it until they end
 
     def _infer_one(self, pixels: Pixels) -> Alpha | Exception:
-        size = self._bundle.working_size(*pixels.shape[:2])
-        values = self._answer(normalised(shrunk(pixels, *size), self._model.input)[0])
-        return alpha_of(values, self._model.output.range)
+        (tensor,) = self._ends.tensors(pixels).values()
+        return self._ends.alpha({self._model.output.tensor: self._answer(tensor[0])[np.newaxis]})
 
     def _answer(self, tensor: Values) -> Values:
-        """Channels x height x width to height x width."""
+        """Channels x height x width to 1 x height x width."""
         import ncnn
 
         net = self._net
@@ -65,7 +64,7 @@ class NcnnRuntime(OneByOne):
         failed, answer = extractor.extract(self._network.output)
         if failed:
             raise RuntimeBroken(f"ncnn cannot run {self._model.file} (error {failed})")
-        values: Values = np.array(answer, np.float32)[0]
+        values: Values = np.array(answer, np.float32)
         return values
 
 

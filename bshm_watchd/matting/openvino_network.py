@@ -1,4 +1,4 @@
-"""A bundle's network as OpenVINO reads it: which file, what it takes for a picture, and what its answer says."""
+"""A bundle's network for OpenVINO and ncnn: which file, what it takes for a picture, and what its answer says."""
 
 from __future__ import annotations
 
